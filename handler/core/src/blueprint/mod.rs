@@ -1,0 +1,50 @@
+//! The blueprint: what should exist, a pure function of estate and configuration. It names everything and decides
+//! nothing about order; the plan does that. What cannot be said from the estate is a finding, never a guess.
+
+mod contribution;
+mod group;
+mod hub;
+mod rules;
+mod spoke;
+
+use crate::config::Config;
+use crate::ids::ResourceId;
+use crate::names;
+
+pub use contribution::{Contribution, contribution};
+pub(crate) use group::carries;
+pub use group::{GroupEdit, Tombstone, edit_group};
+pub use hub::{HubFacts, hub_facts};
+pub(crate) use rules::protocol_type;
+pub use rules::{Destination, Requirement, requirements};
+pub use spoke::{PeeringSide, RouteWish, SpokeBlueprint, SubnetWish, spoke_blueprint};
+
+/// The id of our route table for a spoke. One table serves all subnets of the spoke; it lies beside the network, because
+/// a table must share region and subscription with it.
+#[must_use]
+pub fn route_table_id(config: &Config, vnet: &ResourceId) -> ResourceId {
+    ResourceId::in_group(
+        vnet.subscription(),
+        vnet.resource_group().unwrap_or_default(),
+        "Microsoft.Network/routeTables",
+        &names::name(&config.naming.prefix, "routes", vnet),
+    )
+}
+
+/// The id of our own rule collection group under the hub's policy.
+#[must_use]
+pub fn rule_collection_group_id(config: &Config, policy: &ResourceId) -> ResourceId {
+    policy.child(
+        "ruleCollectionGroups",
+        &names::name(&config.naming.prefix, "rules", policy),
+    )
+}
+
+/// The id of our peering in `vnet` that leads to `remote`.
+#[must_use]
+pub fn peering_id(config: &Config, vnet: &ResourceId, remote: &ResourceId) -> ResourceId {
+    vnet.child(
+        "virtualNetworkPeerings",
+        &names::name(&config.naming.prefix, "peering", remote),
+    )
+}

@@ -1,0 +1,312 @@
+//! From a contribution to firewall rules, and to the destinations that must be reachable. Both come from the same
+//! entries, so a destination is never demanded without a rule and a rule never written without a demand.
+
+use ipnet::Ipv4Net;
+use serde_json::{Map, Value, json};
+
+use super::Contribution;
+use crate::catalogue::Catalogue;
+use crate::config::{ApplicationKind, ApplicationProtocol, DestinationKind, Hub, IpProtocol, WorkloadEgress};
+use crate::names;
+
+/// Priority of the collections of rules for which nobody asked for another: network before application, with room on
+/// both sides (100 to 65000 is Azure's range, Azure Firewall rule-processing.md).
+pub const NETWORK_PRIORITY: u32 = 1000;
+/// See [`NETWORK_PRIORITY`].
+pub const APPLICATION_PRIORITY: u32 = 2000;
+
+/// What `workload_egress = "web"` opens.
+const WEB: [ApplicationProtocol; 2] = [
+    ApplicationProtocol {
+        kind: ApplicationKind::Http,
+        port: 80,
+    },
+    ApplicationProtocol {
+        kind: ApplicationKind::Https,
+        port: 443,
+    },
+];
+
+/// A destination that must be reachable from a cluster's prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// Where to.
+    pub destination: Destination,
+    /// How: protocol and port as people write them, for example `https:443`, `UDP/123`.
+    pub protocol: String,
+    /// Who asks for it: a catalogue entry or an operator's rule.
+    pub asked_by: String,
+}
+
+/// Where a requirement leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A name seen by an application rule, `*.` on the left at most.
+    Name {
+        /// The name or wildcard.
+        name: String,
+        /// The protocol and port.
+        protocol: ApplicationProtocol,
+    },
+    /// An FQDN tag, whose names only Microsoft knows.
+    Tag {
+        /// The tag.
+        tag: String,
+        /// The protocol and port.
+        protocol: ApplicationProtocol,
+    },
+    /// A name, address, prefix or service tag on one port, seen by a network rule.
+    Network {
+        /// The name, address, prefix or tag.
+        target: String,
+        /// The IP protocol.
+        protocol: IpProtocol,
+        /// The port or range, empty for ICMP.
+        port: String,
+    },
+}
+
+/// One rule of ours with the priority of its collection.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) network: bool,
+    pub(super) priority: u32,
+    pub(super) body: Map<String, Value>,
+}
+
+/// One application or network rule before it is written as JSON.
+enum Wish<'a> {
+    Application {
+        name: String,
+        targets: Vec<String>,
+        tags: &'a [String],
+        protocols: &'a [ApplicationProtocol],
+        priority: u32,
+        asked_by: String,
+    },
+    Network {
+        name: String,
+        targets: Vec<String>,
+        protocols: &'a [IpProtocol],
+        ports: &'a [String],
+        priority: u32,
+        asked_by: String,
+    },
+}
+
+/// The rules of one cluster, in a fixed order; each name ends with the cluster's hash.
+pub(super) fn rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
+    wishes(contribution, hub)
+        .into_iter()
+        .map(|wish| rule(wish, contribution))
+        .collect()
+}
+
+/// Every destination that must be reachable from the cluster's prefixes, in the order of the rules.
+#[must_use]
+pub fn requirements(contribution: &Contribution, hub: &Hub) -> Vec<Requirement> {
+    wishes(contribution, hub).iter().flat_map(required_by).collect()
+}
+
+fn wishes<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<Wish<'a>> {
+    let catalogue = Catalogue::global();
+    let fill = |targets: &[String]| -> Vec<String> {
+        let api = contribution.api_server.as_deref().unwrap_or_default();
+        targets.iter().map(|t| t.replace("{api_server}", api)).collect()
+    };
+    let mut wishes = Vec::new();
+    for need in catalogue
+        .network
+        .iter()
+        .filter(|n| contribution.features.contains(&n.when))
+    {
+        wishes.push(Wish::Network {
+            name: need.name.clone(),
+            targets: fill(&need.fqdns),
+            protocols: &need.protocols,
+            ports: &need.ports,
+            priority: NETWORK_PRIORITY,
+            asked_by: format!("AKS ({})", need.name),
+        });
+    }
+    for need in catalogue
+        .application
+        .iter()
+        .filter(|n| contribution.features.contains(&n.when))
+    {
+        wishes.push(Wish::Application {
+            name: need.name.clone(),
+            targets: fill(&need.targets),
+            tags: &need.fqdn_tags,
+            protocols: &need.protocols,
+            priority: APPLICATION_PRIORITY,
+            asked_by: format!("AKS ({})", need.name),
+        });
+    }
+    wishes.extend(operator_wishes(hub));
+    wishes
+}
+
+fn operator_wishes(hub: &Hub) -> Vec<Wish<'_>> {
+    let mut wishes: Vec<Wish<'_>> = Vec::new();
+    for rule in &hub.rules.network {
+        wishes.push(Wish::Network {
+            name: format!("op-{}", rule.name),
+            targets: rule.destinations.clone(),
+            protocols: &rule.protocols,
+            ports: &rule.ports,
+            priority: rule.priority.unwrap_or(NETWORK_PRIORITY),
+            asked_by: format!("operator rule {}", rule.name),
+        });
+    }
+    for rule in &hub.rules.application {
+        wishes.push(Wish::Application {
+            name: format!("op-{}", rule.name),
+            targets: rule.targets.clone(),
+            tags: &[],
+            protocols: &rule.protocols,
+            priority: rule.priority.unwrap_or(APPLICATION_PRIORITY),
+            asked_by: format!("operator rule {}", rule.name),
+        });
+    }
+    if hub.workload_egress == WorkloadEgress::Web {
+        wishes.push(Wish::Application {
+            name: "web".to_owned(),
+            targets: vec!["*".to_owned()],
+            tags: &[],
+            protocols: &WEB,
+            priority: APPLICATION_PRIORITY,
+            asked_by: "workload_egress = web".to_owned(),
+        });
+    }
+    wishes
+}
+
+fn rule(wish: Wish<'_>, contribution: &Contribution) -> Rule {
+    let sources: Vec<String> = contribution.prefixes.iter().map(Ipv4Net::to_string).collect();
+    let named = |name: &str| format!("{name}-{}", names::hash(&contribution.cluster));
+    let (network, priority, body) = match wish {
+        Wish::Application {
+            name,
+            targets,
+            tags,
+            protocols,
+            priority,
+            ..
+        } => {
+            let protocols: Vec<Value> = protocols
+                .iter()
+                .map(|p| json!({"protocolType": protocol_type(p.kind), "port": p.port}))
+                .collect();
+            let body = json!({
+                "ruleType": "ApplicationRule",
+                "name": named(&name),
+                "protocols": protocols,
+                "sourceAddresses": sources,
+                "targetFqdns": targets,
+                "fqdnTags": tags,
+            });
+            (false, priority, body)
+        }
+        Wish::Network {
+            name,
+            targets,
+            protocols,
+            ports,
+            priority,
+            ..
+        } => {
+            let (addresses, fqdns): (Vec<_>, Vec<_>) = targets
+                .into_iter()
+                .partition(|t| DestinationKind::of(t) != DestinationKind::Fqdn);
+            let protocols: Vec<String> = protocols.iter().map(IpProtocol::to_string).collect();
+            let body = json!({
+                "ruleType": "NetworkRule",
+                "name": named(&name),
+                "ipProtocols": protocols,
+                "sourceAddresses": sources,
+                "destinationAddresses": addresses,
+                "destinationFqdns": fqdns,
+                "destinationPorts": ports,
+            });
+            (true, priority, body)
+        }
+    };
+    let Value::Object(mut body) = body else {
+        unreachable!("json! of braces is an object")
+    };
+    body.retain(|_, value| value.as_array().is_none_or(|items| !items.is_empty()));
+    Rule {
+        network,
+        priority,
+        body,
+    }
+}
+
+/// The protocol as Azure writes it in application rules.
+pub(crate) fn protocol_type(kind: ApplicationKind) -> &'static str {
+    match kind {
+        ApplicationKind::Http => "Http",
+        ApplicationKind::Https => "Https",
+        ApplicationKind::Mssql => "Mssql",
+    }
+}
+
+fn required_by(wish: &Wish<'_>) -> Vec<Requirement> {
+    match wish {
+        Wish::Application {
+            targets,
+            tags,
+            protocols,
+            asked_by,
+            ..
+        } => {
+            let each = |make: &dyn Fn(ApplicationProtocol) -> Destination| -> Vec<Requirement> {
+                protocols
+                    .iter()
+                    .map(|p| Requirement {
+                        destination: make(*p),
+                        protocol: p.to_string(),
+                        asked_by: asked_by.clone(),
+                    })
+                    .collect()
+            };
+            let names = targets.iter().flat_map(|name| {
+                each(&|protocol| Destination::Name {
+                    name: name.clone(),
+                    protocol,
+                })
+            });
+            let tags = tags.iter().flat_map(|tag| {
+                each(&|protocol| Destination::Tag {
+                    tag: tag.clone(),
+                    protocol,
+                })
+            });
+            names.chain(tags).collect()
+        }
+        Wish::Network {
+            targets,
+            protocols,
+            ports,
+            asked_by,
+            ..
+        } => {
+            let mut all = Vec::new();
+            for (target, protocol) in targets.iter().flat_map(|t| protocols.iter().map(move |p| (t, *p))) {
+                let portless = [String::new()];
+                let ports = if ports.is_empty() { portless.as_slice() } else { ports };
+                all.extend(ports.iter().map(|port| Requirement {
+                    destination: Destination::Network {
+                        target: target.clone(),
+                        protocol,
+                        port: port.clone(),
+                    },
+                    protocol: format!("{protocol}/{port}"),
+                    asked_by: asked_by.clone(),
+                }));
+            }
+            all
+        }
+    }
+}

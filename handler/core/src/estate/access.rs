@@ -1,0 +1,50 @@
+//! Reading fields of ARM documents by JSON pointer. A missing or oddly typed field is `None`, never a panic.
+
+use ipnet::Ipv4Net;
+use serde_json::Value;
+
+use crate::ids::ResourceId;
+
+/// The text at `pointer`.
+#[must_use]
+pub fn text<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
+    body.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The texts of the array at `pointer`; other elements are left out.
+#[must_use]
+pub fn strings<'a>(body: &'a Value, pointer: &str) -> Vec<&'a str> {
+    list(body, pointer).iter().filter_map(Value::as_str).collect()
+}
+
+/// The array at `pointer`, empty if absent.
+pub(super) fn list<'a>(body: &'a Value, pointer: &str) -> &'a [Value] {
+    body.pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The flag at `pointer`.
+pub(super) fn flag(body: &Value, pointer: &str) -> Option<bool> {
+    body.pointer(pointer).and_then(Value::as_bool)
+}
+
+/// The resource id at `pointer`.
+pub(super) fn id(body: &Value, pointer: &str) -> Option<ResourceId> {
+    text(body, pointer).and_then(|t| ResourceId::parse(t).ok())
+}
+
+/// The `id`s of the array of references at `pointer`.
+pub(super) fn ids(body: &Value, pointer: &str) -> Vec<ResourceId> {
+    list(body, pointer).iter().filter_map(|item| id(item, "/id")).collect()
+}
+
+/// The IPv4 prefixes of the array at `pointer`; IPv6 ones are left out.
+pub(super) fn prefixes(body: &Value, pointer: &str) -> Vec<Ipv4Net> {
+    strings(body, pointer).iter().filter_map(|t| t.parse().ok()).collect()
+}
+
+/// True if `properties.provisioningState` is `Succeeded`.
+pub(super) fn succeeded(body: &Value) -> bool {
+    text(body, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))
+}

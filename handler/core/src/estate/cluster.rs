@@ -1,0 +1,204 @@
+//! A view of an AKS cluster: the fields that decide where its traffic leaves and what it needs.
+
+use ipnet::Ipv4Net;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::access::{flag, id, list, strings, text};
+use crate::ids::ResourceId;
+
+/// Typed reading of a `managedClusters` document.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterView<'a> {
+    body: &'a Value,
+}
+
+/// One agent pool, as the cluster's document shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// The pool's name.
+    pub name: String,
+    /// The node subnet; `None` means that AKS made the network.
+    pub subnet: Option<ResourceId>,
+    /// The pod subnet of dynamic pod addressing.
+    pub pod_subnet: Option<ResourceId>,
+    /// True for Windows nodes.
+    pub windows: bool,
+    /// True if each node has a public address of its own.
+    pub node_public_ip: bool,
+}
+
+/// Who the cluster's control plane is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// System-assigned, with the principal's object id.
+    SystemAssigned(String),
+    /// User-assigned, with the principal's object id.
+    UserAssigned(String),
+    /// A service principal: no `identity` in the document (captures hide `clientId`).
+    ServicePrincipal,
+}
+
+impl<'a> ClusterView<'a> {
+    /// A view on `body`.
+    #[must_use]
+    pub fn new(body: &'a Value) -> Self {
+        Self { body }
+    }
+
+    /// The cluster's id with Azure's own casing.
+    #[must_use]
+    pub fn id(&self) -> Option<ResourceId> {
+        id(self.body, "/id")
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        text(self.body, "/name").unwrap_or_default()
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn location(&self) -> &'a str {
+        text(self.body, "/location").unwrap_or_default()
+    }
+
+    /// `properties.provisioningState`, for example `Succeeded`, `Creating`, `Updating`, `Deleting`, `Failed`.
+    #[must_use]
+    pub fn provisioning_state(&self) -> &'a str {
+        text(self.body, "/properties/provisioningState").unwrap_or_default()
+    }
+
+    /// True if the last operation on the cluster ended well.
+    #[must_use]
+    pub fn is_succeeded(&self) -> bool {
+        self.provisioning_state().eq_ignore_ascii_case("Succeeded")
+    }
+
+    /// When the cluster was made, if Azure says (`systemData.createdAt`).
+    #[must_use]
+    pub fn created_at(&self) -> Option<OffsetDateTime> {
+        text(self.body, "/systemData/createdAt").and_then(|t| OffsetDateTime::parse(t, &Rfc3339).ok())
+    }
+
+    /// The group in which AKS keeps the cluster's own resources (`MC_...`).
+    #[must_use]
+    pub fn node_resource_group(&self) -> Option<&'a str> {
+        text(self.body, "/properties/nodeResourceGroup")
+    }
+
+    /// The public name of the API server; private clusters have none that matters for egress.
+    #[must_use]
+    pub fn api_server(&self) -> Option<&'a str> {
+        text(self.body, "/properties/fqdn").filter(|name| !name.is_empty())
+    }
+
+    /// True if the API server is reached through a private endpoint or through its own subnet (VNet integration):
+    /// no traffic to it crosses the firewall (AKS private-clusters.md, api-server-vnet-integration.md).
+    #[must_use]
+    pub fn api_server_is_private(&self) -> bool {
+        let profile = "/properties/apiServerAccessProfile";
+        flag(self.body, &format!("{profile}/enablePrivateCluster")).unwrap_or(false)
+            || flag(self.body, &format!("{profile}/enableVnetIntegration")).unwrap_or(false)
+    }
+
+    /// The addresses that may call the API server; empty means everybody.
+    #[must_use]
+    pub fn authorized_ranges(&self) -> Vec<&'a str> {
+        strings(self.body, "/properties/apiServerAccessProfile/authorizedIPRanges")
+    }
+
+    /// `networkProfile.outboundType`, for example `loadBalancer`.
+    #[must_use]
+    pub fn outbound_type(&self) -> &'a str {
+        text(self.body, "/properties/networkProfile/outboundType").unwrap_or("loadBalancer")
+    }
+
+    /// `networkProfile.networkPlugin`, for example `azure`, `kubenet`, `none`.
+    #[must_use]
+    pub fn network_plugin(&self) -> &'a str {
+        text(self.body, "/properties/networkProfile/networkPlugin").unwrap_or_default()
+    }
+
+    /// True if the cluster has IPv6 addresses.
+    #[must_use]
+    pub fn is_dual_stack(&self) -> bool {
+        strings(self.body, "/properties/networkProfile/ipFamilies")
+            .iter()
+            .any(|family| family.eq_ignore_ascii_case("IPv6"))
+    }
+
+    /// True if Karpenter may add nodes in subnets that ARM does not show (AKS node-auto-provisioning-networking.md).
+    #[must_use]
+    pub fn is_auto_provisioned(&self) -> bool {
+        text(self.body, "/properties/nodeProvisioningProfile/mode").is_some_and(|m| m.eq_ignore_ascii_case("Auto"))
+    }
+
+    /// The pod addresses of overlay and kubenet clusters.
+    #[must_use]
+    pub fn pod_prefix(&self) -> Option<Ipv4Net> {
+        text(self.body, "/properties/networkProfile/podCidr").and_then(|t| t.parse().ok())
+    }
+
+    /// The agent pools, in Azure's order.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        list(self.body, "/properties/agentPoolProfiles")
+            .iter()
+            .map(pool)
+            .collect()
+    }
+
+    /// Node and pod subnets without repeats, ordered by id.
+    #[must_use]
+    pub fn subnets(&self) -> Vec<ResourceId> {
+        let mut subnets: Vec<ResourceId> = self
+            .pools()
+            .into_iter()
+            .flat_map(|pool| [pool.subnet, pool.pod_subnet])
+            .flatten()
+            .collect();
+        subnets.sort();
+        subnets.dedup();
+        subnets
+    }
+
+    /// The control plane's identity.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let Some(identity) = self.body.get("identity").filter(|v| v.is_object()) else {
+            return Identity::ServicePrincipal;
+        };
+        if let Some(principal) = text(identity, "/principalId") {
+            return Identity::SystemAssigned(principal.to_owned());
+        }
+        identity
+            .get("userAssignedIdentities")
+            .and_then(Value::as_object)
+            .and_then(|all| all.values().find_map(|one| text(one, "/principalId")))
+            .map_or(Identity::ServicePrincipal, |principal| {
+                Identity::UserAssigned(principal.to_owned())
+            })
+    }
+
+    /// The value of a tag of the cluster.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Option<&'a str> {
+        self.body.get("tags")?.as_object()?.iter().find_map(|(key, value)| {
+            // Tag names compare without regard to case (Azure Resource Manager, tag resources).
+            key.eq_ignore_ascii_case(name).then(|| value.as_str()).flatten()
+        })
+    }
+}
+
+fn pool(body: &Value) -> Pool {
+    Pool {
+        name: text(body, "/name").unwrap_or_default().to_owned(),
+        subnet: id(body, "/vnetSubnetID"),
+        pod_subnet: id(body, "/podSubnetID"),
+        windows: text(body, "/osType").is_some_and(|os| os.eq_ignore_ascii_case("Windows")),
+        node_public_ip: flag(body, "/enableNodePublicIP").unwrap_or(false),
+    }
+}

@@ -1,0 +1,130 @@
+//! Views of the hub's firewall, its policy and its NAT gateway.
+
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use super::access::{flag, id, ids, list, strings, succeeded, text};
+use crate::ids::ResourceId;
+
+/// Typed reading of a firewall.
+#[derive(Clone, Copy, Debug)]
+pub struct FirewallView<'a> {
+    body: &'a Value,
+}
+
+/// Typed reading of a firewall policy.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyView<'a> {
+    body: &'a Value,
+}
+
+/// Typed reading of a NAT gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct NatGatewayView<'a> {
+    body: &'a Value,
+}
+
+impl<'a> FirewallView<'a> {
+    /// A view on `body`.
+    #[must_use]
+    pub fn new(body: &'a Value) -> Self {
+        Self { body }
+    }
+
+    /// The private address to which spokes route. A deallocated firewall has none, and it may change when the firewall
+    /// comes back (Azure Firewall known issues), so it is read at every observation.
+    #[must_use]
+    pub fn private_ip(&self) -> Option<Ipv4Addr> {
+        list(self.body, "/properties/ipConfigurations")
+            .iter()
+            .find_map(|c| text(c, "/properties/privateIPAddress"))
+            .and_then(|t| t.parse().ok())
+    }
+
+    /// The policy that holds the rules.
+    #[must_use]
+    pub fn policy(&self) -> Option<ResourceId> {
+        id(self.body, "/properties/firewallPolicy/id")
+    }
+
+    /// The subnet in which the firewall lives.
+    #[must_use]
+    pub fn subnet(&self) -> Option<ResourceId> {
+        list(self.body, "/properties/ipConfigurations")
+            .iter()
+            .find_map(|c| id(c, "/properties/subnet/id"))
+    }
+
+    /// `properties.provisioningState`.
+    #[must_use]
+    pub fn provisioning_state(&self) -> &'a str {
+        text(self.body, "/properties/provisioningState").unwrap_or_default()
+    }
+
+    /// True if the firewall's instances all hold the same, complete configuration. `Failed` means that they may hold a
+    /// mixture (Azure Firewall FAQ).
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.provisioning_state().eq_ignore_ascii_case("Failed")
+    }
+}
+
+impl<'a> PolicyView<'a> {
+    /// A view on `body`.
+    #[must_use]
+    pub fn new(body: &'a Value) -> Self {
+        Self { body }
+    }
+
+    /// The parent policy, whose collections are evaluated before this one's.
+    #[must_use]
+    pub fn base(&self) -> Option<ResourceId> {
+        id(self.body, "/properties/basePolicy/id")
+    }
+
+    /// The rule collection groups, as the policy lists them.
+    #[must_use]
+    pub fn rule_collection_groups(&self) -> Vec<ResourceId> {
+        ids(self.body, "/properties/ruleCollectionGroups")
+    }
+
+    /// True if the firewall answers DNS for its clients, the condition for names in network rules. The setting is not
+    /// inherited from a parent policy (Azure Firewall known issues).
+    #[must_use]
+    pub fn dns_proxy(&self) -> bool {
+        flag(self.body, "/properties/dnsSettings/enableProxy").unwrap_or(false)
+    }
+
+    /// The resolvers the firewall asks; empty means Azure's own.
+    #[must_use]
+    pub fn dns_servers(&self) -> Vec<&'a str> {
+        strings(self.body, "/properties/dnsSettings/servers")
+    }
+
+    /// True if no write is under way on the policy.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        succeeded(self.body)
+    }
+}
+
+impl<'a> NatGatewayView<'a> {
+    /// A view on `body`.
+    #[must_use]
+    pub fn new(body: &'a Value) -> Self {
+        Self { body }
+    }
+
+    /// The public IP addresses (IPv4). `publicIpAddresses` has a small `p` here (natGateway.json).
+    #[must_use]
+    pub fn public_ips(&self) -> Vec<ResourceId> {
+        ids(self.body, "/properties/publicIpAddresses")
+    }
+
+    /// The public IP prefixes; any of them makes more than one egress address possible.
+    #[must_use]
+    pub fn public_ip_prefixes(&self) -> Vec<ResourceId> {
+        ids(self.body, "/properties/publicIpPrefixes")
+    }
+}

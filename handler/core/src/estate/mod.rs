@@ -1,0 +1,140 @@
+//! The estate: what exists, as read. Raw ARM documents, when each was read, and typed views on top.
+//!
+//! Documents stay as Azure sent them, so that a write can start from the original and foreign fields survive.
+//! A document that was looked for and is proven absent is kept as absent; one that was not looked for is unknown,
+//! and no view turns "unknown" into "absent".
+
+mod access;
+mod cluster;
+mod hub;
+mod kinds;
+mod network;
+mod reads;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::ids::ResourceId;
+
+pub use access::{strings, text};
+pub use cluster::{ClusterView, Identity, Pool};
+pub use hub::{FirewallView, NatGatewayView, PolicyView};
+pub use kinds::{Kind, api_version};
+pub use network::{PeeringView, RouteTableView, RouteView, SubnetView, VnetView};
+pub use reads::{Subject, policy_chain, rule_collection_groups, wanted_reads};
+
+/// One document as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The body, or `None` if Azure proved that it does not exist.
+    pub body: Option<Value>,
+    /// When the answer arrived (Azure time).
+    pub read_at: OffsetDateTime,
+}
+
+/// What exists, as read.
+#[derive(Clone, Debug, Default)]
+pub struct Estate {
+    documents: BTreeMap<ResourceId, Snapshot>,
+}
+
+impl Estate {
+    /// Records what a read found (`None`: proven absent).
+    pub fn insert(&mut self, id: ResourceId, body: Option<Value>, read_at: OffsetDateTime) {
+        self.documents.insert(id, Snapshot { body, read_at });
+    }
+
+    /// True if the document was looked for, whether it exists or not.
+    #[must_use]
+    pub fn knows(&self, id: &ResourceId) -> bool {
+        self.documents.contains_key(id)
+    }
+
+    /// The document, if it was looked for and exists.
+    #[must_use]
+    pub fn get(&self, id: &ResourceId) -> Option<&Value> {
+        self.documents.get(id).and_then(|s| s.body.as_ref())
+    }
+
+    /// True only if the document was looked for and Azure said that it does not exist.
+    #[must_use]
+    pub fn is_absent(&self, id: &ResourceId) -> bool {
+        self.documents.get(id).is_some_and(|s| s.body.is_none())
+    }
+
+    /// When the document was read.
+    #[must_use]
+    pub fn read_at(&self, id: &ResourceId) -> Option<OffsetDateTime> {
+        self.documents.get(id).map(|s| s.read_at)
+    }
+
+    /// All documents, ordered by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&ResourceId, &Snapshot)> {
+        self.documents.iter()
+    }
+
+    /// The oldest read of all, if anything was read.
+    #[must_use]
+    pub fn oldest_read(&self) -> Option<OffsetDateTime> {
+        self.documents.values().map(|s| s.read_at).min()
+    }
+
+    /// The cluster, if read.
+    #[must_use]
+    pub fn cluster(&self, id: &ResourceId) -> Option<ClusterView<'_>> {
+        self.get(id).map(ClusterView::new)
+    }
+
+    /// The virtual network, if read.
+    #[must_use]
+    pub fn vnet(&self, id: &ResourceId) -> Option<VnetView<'_>> {
+        self.get(id).map(VnetView::new)
+    }
+
+    /// The route table, if read.
+    #[must_use]
+    pub fn route_table(&self, id: &ResourceId) -> Option<RouteTableView<'_>> {
+        self.get(id).map(RouteTableView::new)
+    }
+
+    /// The firewall, if read.
+    #[must_use]
+    pub fn firewall(&self, id: &ResourceId) -> Option<FirewallView<'_>> {
+        self.get(id).map(FirewallView::new)
+    }
+
+    /// The firewall policy, if read.
+    #[must_use]
+    pub fn policy(&self, id: &ResourceId) -> Option<PolicyView<'_>> {
+        self.get(id).map(PolicyView::new)
+    }
+
+    /// The NAT gateway, if read.
+    #[must_use]
+    pub fn nat_gateway(&self, id: &ResourceId) -> Option<NatGatewayView<'_>> {
+        self.get(id).map(NatGatewayView::new)
+    }
+
+    /// The subnet, from its own document or from its network's, whichever was read later.
+    #[must_use]
+    pub fn subnet(&self, id: &ResourceId) -> Option<SubnetView<'_>> {
+        let inline = id
+            .parent()
+            .and_then(|vnet| self.get(&vnet).map(|_| vnet))
+            .and_then(|vnet| {
+                let read_at = self.read_at(&vnet)?;
+                self.vnet(&vnet)?.subnet(id.name()).map(|view| (read_at, view))
+            });
+        let own = self
+            .get(id)
+            .and_then(|body| Some((self.read_at(id)?, SubnetView::new(body))));
+        match (own, inline) {
+            (Some((own_at, own)), Some((inline_at, inline))) => Some(if own_at >= inline_at { own } else { inline }),
+            (Some((_, own)), None) => Some(own),
+            (None, Some((_, inline))) => Some(inline),
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Deterministic names: the same resource gets the same name on every run, so a repeated write meets its own earlier work.
+//!
+//! Names are made of ids, never of time or chance, and a second installation is told apart by its prefix. Ownership is
+//! decided by these names, not by tags, because tags are lost and copied.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::ids::ResourceId;
+
+/// The namespace of our role assignments: UUIDv5 of `hubward.role-assignments` in the DNS namespace. Changing it would
+/// orphan every assignment made so far.
+pub const ROLE_ASSIGNMENTS: Uuid = Uuid::from_u128(0x184a_610c_2275_58df_a3a0_3d54_1751_6998);
+
+/// Azure's limit for most networking names, in characters.
+pub const MAX_LENGTH: usize = 80;
+
+/// The name of a resource of ours: `{prefix}-{kind}-{first 10 hex digits of SHA-256 of the lower-cased id}`, where `id` is
+/// the resource it serves. At most [`MAX_LENGTH`] characters: prefix and kind are cut, the digits never.
+#[must_use]
+pub fn name(prefix: &str, kind: &str, id: &ResourceId) -> String {
+    let digits = hash(id);
+    let mut front = format!("{prefix}-{kind}");
+    if let Some((cut, _)) = front.char_indices().nth(MAX_LENGTH - 1 - digits.len()) {
+        front.truncate(cut);
+    }
+    format!("{front}-{digits}")
+}
+
+/// The name of a role assignment: Azure demands a UUID, so it is UUIDv5 over the lower-cased
+/// `scope|principalId|roleDefinitionId`; the same wish twice is the same assignment.
+#[must_use]
+pub fn role_assignment(scope: &ResourceId, principal_id: &str, role_definition_id: &str) -> Uuid {
+    let wish = format!("{scope}|{principal_id}|{role_definition_id}").to_ascii_lowercase();
+    Uuid::new_v5(&ROLE_ASSIGNMENTS, wish.as_bytes())
+}
+
+/// The first ten hex digits of the SHA-256 of the lower-cased id: what tells one resource's things from another's.
+#[must_use]
+pub fn hash(id: &ResourceId) -> String {
+    let digest = Sha256::digest(id.key().as_bytes());
+    digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+}

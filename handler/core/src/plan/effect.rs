@@ -1,0 +1,109 @@
+//! The estate as it would be after a step: Azure's semantics of the few writes we make, for the guard.
+//!
+//! A write that this module does not know leaves the estate as it is, which can only make the guard refuse more.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::Step;
+use crate::estate::{Estate, Kind, text};
+use crate::ids::ResourceId;
+
+/// The estate after `step` has ended well.
+#[must_use]
+pub fn after(estate: &Estate, step: &Step) -> Estate {
+    let mut next = estate.clone();
+    let Some(read_at) = estate.oldest_read() else {
+        return next;
+    };
+    let Some(kind) = Kind::of(&step.target) else {
+        return next;
+    };
+    match kind {
+        Kind::Peering => connect(&mut next, step, read_at),
+        Kind::Subnet => put_child(&mut next, &step.target, "subnets", step.body.clone(), read_at),
+        Kind::Route => put_child(&mut next, &step.target, "routes", step.body.clone(), read_at),
+        Kind::RouteTable | Kind::RuleCollectionGroup => {
+            let mut body = step.body.clone();
+            body["properties"]["provisioningState"] = json!("Succeeded");
+            next.insert(step.target.clone(), Some(body), read_at);
+        }
+        Kind::ManagedCluster
+        | Kind::VirtualNetwork
+        | Kind::Firewall
+        | Kind::FirewallPolicy
+        | Kind::NatGateway
+        | Kind::PublicIp
+        | Kind::LoadBalancer => {}
+    }
+    next
+}
+
+/// A peering is `Initiated` until the other side exists; then both are `Connected`, the older one without a write on it
+/// (recorded: Fluent CreateUpdatePeering, 2019-12-16).
+fn connect(estate: &mut Estate, step: &Step, read_at: OffsetDateTime) {
+    let remote = text(&step.body, "/properties/remoteVirtualNetwork/id").and_then(|t| ResourceId::parse(t).ok());
+    let (Some(local), Some(remote)) = (step.target.parent(), remote) else {
+        return;
+    };
+    let other = estate
+        .vnet(&remote)
+        .and_then(|v| v.peering_to(&local).map(|p| p.name().to_owned()));
+    let mut body = step.body.clone();
+    body["name"] = json!(step.target.name());
+    body["properties"]["provisioningState"] = json!("Succeeded");
+    body["properties"]["peeringSyncLevel"] = json!("FullyInSync");
+    body["properties"]["peeringState"] = json!(if other.is_some() { "Connected" } else { "Initiated" });
+    let space = estate
+        .get(&remote)
+        .and_then(|v| v.pointer("/properties/addressSpace").cloned());
+    body["properties"]["remoteAddressSpace"] = space.unwrap_or(Value::Null);
+    put_child(estate, &step.target, "virtualNetworkPeerings", body, read_at);
+    if let Some(name) = other {
+        let id = remote.child("virtualNetworkPeerings", &name);
+        edit_child(estate, &id, "virtualNetworkPeerings", read_at, |peering| {
+            peering["properties"]["peeringState"] = json!("Connected");
+            peering["properties"]["peeringSyncLevel"] = json!("FullyInSync");
+        });
+    }
+}
+
+fn put_child(estate: &mut Estate, id: &ResourceId, list: &str, mut body: Value, read_at: OffsetDateTime) {
+    body["name"] = json!(id.name());
+    let Some(parent) = id.parent() else { return };
+    let Some(mut document) = estate.get(&parent).cloned() else {
+        return;
+    };
+    if !document["properties"][list].is_array() {
+        document["properties"][list] = json!([]);
+    }
+    if let Some(children) = document["properties"][list].as_array_mut() {
+        match children.iter().position(|c| is_named(c, id.name())) {
+            Some(at) => children[at] = body,
+            None => children.push(body),
+        }
+    }
+    estate.insert(parent, Some(document), read_at);
+}
+
+fn edit_child(
+    estate: &mut Estate,
+    id: &ResourceId,
+    list: &str,
+    read_at: OffsetDateTime,
+    change: impl FnOnce(&mut Value),
+) {
+    let Some(parent) = id.parent() else { return };
+    let Some(mut document) = estate.get(&parent).cloned() else {
+        return;
+    };
+    let children = document["properties"][list].as_array_mut();
+    if let Some(child) = children.and_then(|all| all.iter_mut().find(|c| is_named(c, id.name()))) {
+        change(child);
+    }
+    estate.insert(parent, Some(document), read_at);
+}
+
+fn is_named(child: &Value, name: &str) -> bool {
+    text(child, "/name").is_some_and(|n| n.eq_ignore_ascii_case(name))
+}

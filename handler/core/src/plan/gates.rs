@@ -1,0 +1,199 @@
+//! What must be true before the switch, the one step that changes a running cluster's fate. Each gate answers with a wait
+//! that time or Azure ends, or with a finding that only a person ends.
+
+use super::Wait;
+use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, rule_collection_group_id};
+use crate::config::{Config, Hub, WorkloadEgress};
+use crate::estate::{ClusterView, Estate, text};
+use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+
+/// The tag by which a cluster's owner accepts that only required destinations and rules stay reachable.
+pub const ACCEPT_EGRESS_TAG: &str = "hubward-accept-egress";
+
+/// What stands between a prepared spoke and its switch.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    pub(super) waits: Vec<Wait>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Everything the gates look at.
+pub(super) struct Scene<'a> {
+    pub(super) estate: &'a Estate,
+    pub(super) config: &'a Config,
+    pub(super) hub: &'a Hub,
+    pub(super) facts: &'a HubFacts,
+    pub(super) id: &'a ResourceId,
+    pub(super) cluster: ClusterView<'a>,
+    pub(super) blueprint: &'a SpokeBlueprint,
+    pub(super) contribution: &'a Contribution,
+}
+
+pub(super) fn gates(scene: &Scene<'_>) -> Gates {
+    let mut gates = Gates::default();
+    cluster_at_rest(scene, &mut gates);
+    rules_live(scene, &mut gates);
+    peerings_live(scene, &mut gates);
+    names_resolve(scene, &mut gates);
+    authorized_ranges(scene, &mut gates);
+    workload_egress(scene, &mut gates);
+    live_public_inbound(scene, &mut gates);
+    let people: Vec<Wait> = gates
+        .findings
+        .iter()
+        .filter(|f| f.is_blocking())
+        .map(|f| Wait::Person { code: f.code })
+        .collect();
+    gates.waits.extend(people);
+    gates
+}
+
+fn cluster_at_rest(scene: &Scene<'_>, gates: &mut Gates) {
+    if !scene.cluster.is_succeeded() {
+        gates.waits.push(Wait::Cluster {
+            state: scene.cluster.provisioning_state().to_owned(),
+        });
+    }
+}
+
+/// Rules count when Azure says that the group, its policy and the firewall are done: a group shows wanted rules while the
+/// firewall still enforces the old ones.
+fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
+    let estate = scene.estate;
+    let group = estate.get(&rule_collection_group_id(scene.config, &scene.facts.policy));
+    let live = group.is_some_and(|g| {
+        text(g, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))
+            && carries(scene.config, scene.hub, g, scene.contribution)
+    });
+    let settled = estate.policy(&scene.facts.policy).is_some_and(|p| p.is_at_rest());
+    if !(live && settled) {
+        gates.waits.push(Wait::Rules);
+    }
+}
+
+fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
+    let live = scene.blueprint.peerings.iter().all(|side| {
+        scene
+            .estate
+            .vnet(&side.local)
+            .and_then(|v| v.peering_to(&side.remote))
+            .is_some_and(|p| p.is_live() && p.flags_suffice())
+    });
+    if !live {
+        gates.waits.push(Wait::Peering);
+    }
+}
+
+/// A name in a network rule works when the firewall resolves it as the client does: with the proxy on, and both asking the
+/// same resolver (Azure Firewall fqdn-filtering-network-rules.md).
+fn names_resolve(scene: &Scene<'_>, gates: &mut Gates) {
+    let Some(policy) = scene.estate.policy(&scene.facts.policy) else {
+        return;
+    };
+    if !policy.dns_proxy() {
+        gates.findings.push(Finding::blocking(
+            Code::DnsProxyOff,
+            format!(
+                "the policy {} has no DNS proxy, so names in network rules do not match",
+                scene.facts.policy.name()
+            ),
+            "Turn on dnsSettings.enableProxy on the policy that is bound to the firewall.",
+        ));
+    }
+    let servers = scene
+        .estate
+        .vnet(&scene.blueprint.vnet)
+        .map(|v| v.dns_servers())
+        .unwrap_or_default();
+    let firewall = scene.facts.firewall_ip.to_string();
+    if servers == [firewall.as_str()] {
+        return;
+    }
+    if servers.is_empty() && policy.dns_servers().is_empty() {
+        gates.findings.push(Finding::info(
+            Code::DnsNotThroughFirewall,
+            format!(
+                "{} resolves names at Azure's resolver, as the firewall does, and not through the firewall",
+                scene.blueprint.vnet.name()
+            ),
+            format!("Set the network's DNS server to {firewall} so that both always see the same addresses."),
+        ));
+        return;
+    }
+    gates.findings.push(Finding::blocking(
+        Code::DnsNotThroughFirewall,
+        format!(
+            "{} resolves names at {}, the firewall elsewhere, so pods may be sent to an API-server address that no rule allows",
+            scene.blueprint.vnet.name(),
+            if servers.is_empty() { "Azure's resolver".to_owned() } else { servers.join(", ") }
+        ),
+        format!("Set the network's DNS server to {firewall}."),
+    ));
+}
+
+/// Nodes lose the API server if their source address is not on its list when it changes (AKS egress-outboundtype.md).
+fn authorized_ranges(scene: &Scene<'_>, gates: &mut Gates) {
+    let ranges = scene.cluster.authorized_ranges();
+    let egress = scene.facts.egress_ip;
+    let allowed = ranges.iter().any(|range| {
+        range
+            .parse::<ipnet::Ipv4Net>()
+            .map_or_else(|_| range.parse() == Ok(egress), |net| net.contains(&egress))
+    });
+    if !ranges.is_empty() && !allowed {
+        gates.findings.push(Finding::blocking(
+            Code::AuthorizedRangesLackEgress,
+            format!("the API server of {} does not accept {egress}", scene.cluster.name()),
+            format!("Add {egress}/32 to the cluster's authorized IP ranges."),
+        ));
+    }
+}
+
+fn workload_egress(scene: &Scene<'_>, gates: &mut Gates) {
+    let accepted = scene
+        .cluster
+        .tag(ACCEPT_EGRESS_TAG)
+        .is_some_and(|value| value.eq_ignore_ascii_case("required_only"));
+    if scene.hub.workload_egress == WorkloadEgress::RequiredOnly && !accepted {
+        gates.findings.push(Finding::blocking(
+            Code::WorkloadEgressUndecided,
+            format!(
+                "after the switch {} reaches only what AKS requires and what the rules allow, and nobody has said that this is enough",
+                scene.cluster.name()
+            ),
+            format!("Tag the cluster {ACCEPT_EGRESS_TAG}=required_only, or set workload_egress of the hub to rules or web."),
+        ));
+    }
+}
+
+/// Replies of a public frontend would take the default route to the firewall, which never saw the connection
+/// (Azure Firewall integrate-lb.md).
+fn live_public_inbound(scene: &Scene<'_>, gates: &mut Gates) {
+    let Some(group) = scene.cluster.node_resource_group() else {
+        return;
+    };
+    let id = ResourceId::in_group(
+        scene.id.subscription(),
+        group,
+        "Microsoft.Network/loadBalancers",
+        "kubernetes",
+    );
+    let Some(balancer) = scene.estate.get(&id) else { return };
+    let rules = balancer
+        .pointer("/properties/loadBalancingRules")
+        .and_then(|v| v.as_array());
+    let Some(rule) = rules.and_then(|all| all.first()) else {
+        return;
+    };
+    gates.findings.push(Finding::blocking(
+        Code::LivePublicInbound,
+        format!(
+            "the public load balancer of {} serves {} ({} rules), and the switch would cut it",
+            scene.cluster.name(),
+            text(rule, "/name").unwrap_or("a frontend"),
+            rules.map_or(0, Vec::len)
+        ),
+        "Move the service behind the hub or to an internal load balancer first.",
+    ));
+}

@@ -1,0 +1,206 @@
+//! The plan: ordered steps from estate to blueprint, as complete and immutable data.
+//!
+//! No choice is left to apply time: every step carries its whole body, what must still be true when it is written, how it
+//! is undone and why it is made. A step that has to wait says for what. The guard has judged the state after each step;
+//! a step that would lower a judgement is not in the plan, its refusal is.
+
+mod effect;
+mod gates;
+mod guard;
+mod hub;
+mod spoke;
+mod step;
+mod text;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+use crate::blueprint::Contribution;
+use crate::estate::Estate;
+use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+use crate::proof::Proof;
+
+pub use effect::after;
+pub use hub::plan_hub;
+pub use spoke::{Age, plan_spoke};
+pub use step::{AcceptedLoss, Step, Undo, comparable, kept};
+
+/// The state of a cluster, as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Looked at, never written.
+    Observed,
+    /// Its shape does not allow wiring; a finding says why.
+    NotEligible,
+    /// The plan waits for somebody's approval.
+    PendingApproval,
+    /// Everything but the switch is done; the switch waits for a person's word.
+    Prepared,
+    /// Work goes on, or waits for Azure.
+    Waiting,
+    /// Switched and proven.
+    Wired,
+    /// Switched and walkable, rights not yet assured.
+    Settling,
+    /// Was switched; a proof does not hold.
+    Broken,
+    /// Needs a person.
+    Failed,
+    /// Taken off the hub on purpose.
+    Bypassed,
+    /// Being unwired.
+    Offboarding,
+    /// Unwired.
+    Offboarded,
+}
+
+/// What a step or a cluster waits for. Waiting is not an error.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Wait {
+    /// AKS is still at work on the cluster.
+    Cluster {
+        /// AKS's own word, for example `Creating`.
+        state: String,
+    },
+    /// The rules of this cluster are not yet in force.
+    Rules,
+    /// The peering is not connected on both sides.
+    Peering,
+    /// A write is under way on this resource.
+    AtRest {
+        /// The resource.
+        id: ResourceId,
+    },
+    /// An earlier step of the plan comes first.
+    Step {
+        /// The step's id.
+        id: String,
+    },
+    /// The hub has no next hop or no single egress address.
+    Hub,
+    /// A person must act; the finding of this code says how.
+    Person {
+        /// The finding's code.
+        code: Code,
+    },
+    /// Somebody must approve the plan.
+    Approval,
+}
+
+/// What is to be done about one subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Hash of everything below: two equal plans have one id.
+    pub id: String,
+    /// The cluster's id in lower case, or the hub's name.
+    pub subject: String,
+    /// Hash of the estate the plan was made from.
+    pub made_from: String,
+    /// The cluster's state; `None` for a hub.
+    pub state: Option<State>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What the subject waits for, without repeats.
+    pub waits: Vec<Wait>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+    /// What the cluster needs from its hub; to be kept in the ledger before the hub's work is asked for.
+    pub contribution: Option<Contribution>,
+    /// Both judgements of the estate as it is; `None` while it cannot be judged.
+    pub proof: Option<Proof>,
+}
+
+impl Plan {
+    /// The steps that may be written at once: those that wait for nothing.
+    pub fn startable(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|s| s.waits.is_empty())
+    }
+
+    /// True if the hub's work has to run for this cluster.
+    #[must_use]
+    pub fn needs_hub(&self) -> bool {
+        self.waits.contains(&Wait::Rules)
+    }
+
+    pub(crate) fn seal(mut self, estate: &Estate) -> Self {
+        let mut waits: Vec<Wait> = self
+            .waits
+            .drain(..)
+            .chain(self.steps.iter().flat_map(|s| s.waits.iter().cloned()))
+            .filter(|w| !matches!(w, Wait::Step { .. }))
+            .collect();
+        waits.sort();
+        waits.dedup();
+        self.waits = waits;
+        self.made_from = digest(&estate_text(estate));
+        self.id = String::new();
+        self.id = digest(&json!(self).to_string());
+        self
+    }
+
+    pub(crate) fn empty(subject: String) -> Self {
+        Self {
+            id: String::new(),
+            subject,
+            made_from: String::new(),
+            state: None,
+            steps: Vec::new(),
+            waits: Vec::new(),
+            findings: Vec::new(),
+            contribution: None,
+            proof: None,
+        }
+    }
+}
+
+fn estate_text(estate: &Estate) -> String {
+    let documents: Vec<_> = estate
+        .iter()
+        .map(|(id, snapshot)| json!([id.key(), snapshot.body]))
+        .collect();
+    json!(documents).to_string()
+}
+
+fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Observed => "observed",
+            Self::NotEligible => "not_eligible",
+            Self::PendingApproval => "pending_approval",
+            Self::Prepared => "prepared",
+            Self::Waiting => "waiting",
+            Self::Wired => "wired",
+            Self::Settling => "settling",
+            Self::Broken => "broken",
+            Self::Failed => "failed",
+            Self::Bypassed => "bypassed",
+            Self::Offboarding => "offboarding",
+            Self::Offboarded => "offboarded",
+        })
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster { state } => write!(f, "AKS to finish (the cluster is {state})"),
+            Self::Rules => f.write_str("the cluster's firewall rules to be in force"),
+            Self::Peering => f.write_str("the peering to be connected on both sides"),
+            Self::AtRest { id } => write!(f, "a running write on {} to end", id.name()),
+            Self::Step { id } => write!(f, "step {id}"),
+            Self::Hub => f.write_str("the hub to have a firewall address and one egress address"),
+            Self::Person { code } => write!(f, "a person (finding {})", code.text()),
+            Self::Approval => f.write_str("approval of the plan"),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A step: one ARM write with everything that belongs to it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Wait;
+use crate::estate::api_version;
+use crate::ids::ResourceId;
+
+/// One ARM write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// A name, unique in the plan, for people and for the ledger.
+    pub id: String,
+    /// The resource to PUT.
+    pub target: ResourceId,
+    /// The api-version of the write.
+    pub api_version: String,
+    /// The whole body.
+    pub body: Value,
+    /// What the target must still look like when it is written (volatile fields left out); `None`: it must not exist.
+    pub precondition: Option<Value>,
+    /// The networks or the policy that take one write at a time and must be held for this one.
+    pub lanes: Vec<ResourceId>,
+    /// How the step is taken back.
+    pub undo: Undo,
+    /// What the step is accepted to cut.
+    pub accepts: Vec<AcceptedLoss>,
+    /// One sentence: why.
+    pub why: String,
+    /// What has to happen first; empty means that it can be written at once.
+    pub waits: Vec<Wait>,
+}
+
+/// How a step is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Undo {
+    /// Deleting what was made.
+    Delete,
+    /// Writing back what was there.
+    Restore {
+        /// The body as it was.
+        body: Value,
+    },
+}
+
+/// Something a step may cut because somebody accepted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptedLoss {
+    /// Open connections are reset once, because the source address changes.
+    OpenConnections,
+    /// Destinations that no rule allows become unreachable; the hub's operator stated that the rules are all the
+    /// workloads need.
+    NotInRules,
+}
+
+impl Step {
+    pub(super) fn put(id: impl Into<String>, target: ResourceId, body: Value, why: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            api_version: api_version(&target).unwrap_or_default().to_owned(),
+            target,
+            body,
+            precondition: None,
+            lanes: Vec::new(),
+            undo: Undo::Delete,
+            accepts: Vec::new(),
+            why: why.into(),
+            waits: Vec::new(),
+        }
+    }
+
+    /// The step replaces or extends what `present` shows.
+    pub(super) fn over(mut self, present: &Value) -> Self {
+        self.precondition = Some(comparable(present));
+        self.undo = Undo::Restore { body: present.clone() };
+        self
+    }
+
+    pub(super) fn in_lanes(mut self, lanes: &[&ResourceId]) -> Self {
+        self.lanes = lanes.iter().map(|id| (*id).clone()).collect();
+        self.lanes.sort();
+        self.lanes.dedup();
+        self
+    }
+
+    pub(super) fn waiting_for(mut self, waits: Vec<Wait>) -> Self {
+        self.waits = waits;
+        self
+    }
+}
+
+/// Fields that Azure computes or that change by themselves as nodes come and go; they never decide whether a document
+/// is "still the same", and they are never sent. From the read-only marks of the official SDK's models (arm-network 36).
+const VOLATILE: [&str; 13] = [
+    "etag",
+    "provisioningState",
+    "resourceGuid",
+    "ipConfigurations",
+    "ipConfigurationProfiles",
+    "privateEndpoints",
+    "resourceNavigationLinks",
+    "serviceAssociationLinks",
+    "purpose",
+    "peeringState",
+    "peeringSyncLevel",
+    "remoteVirtualNetworkAddressSpace",
+    "size",
+];
+
+/// The document without its volatile fields: what a precondition compares and what a write starts from.
+#[must_use]
+pub fn comparable(document: &Value) -> Value {
+    let mut copy = document.clone();
+    strip(&mut copy);
+    if let Some(properties) = copy.get_mut("properties") {
+        strip(properties);
+    }
+    copy
+}
+
+/// True if everything that `sent` says is said by `read` too; Azure may add fields and fill in defaults.
+/// Names and ids compare without regard to case.
+#[must_use]
+pub fn kept(sent: &Value, read: &Value) -> bool {
+    match (sent, read) {
+        (Value::Object(sent), Value::Object(read)) => sent.iter().all(|(key, value)| match read.get(key) {
+            Some(found) => kept(value, found),
+            None => value.is_null() || value.as_array().is_some_and(Vec::is_empty),
+        }),
+        (Value::Array(sent), Value::Array(read)) => {
+            sent.len() == read.len() && sent.iter().zip(read).all(|(a, b)| kept(a, b))
+        }
+        (Value::String(sent), Value::String(read)) => sent.eq_ignore_ascii_case(read),
+        (sent, read) => sent == read,
+    }
+}
+
+fn strip(value: &mut Value) {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+    }
+}

@@ -1,0 +1,120 @@
+//! EGRESS: from a switched cluster, every public address is reached through the firewall, and the firewall leaves from
+//! exactly one address. Decided on intervals that cover all addresses, not on samples.
+
+use super::Judgement;
+use super::routes::{NextHop, attached_table, intervals};
+use crate::blueprint::HubFacts;
+use crate::config::Hub;
+use crate::estate::{ClusterView, Estate};
+use crate::ids::ResourceId;
+
+/// Judges where the cluster's public traffic leaves.
+#[must_use]
+pub fn egress(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterView<'_>) -> Judgement {
+    let mut missing = Vec::new();
+    for pool in cluster.pools() {
+        if pool.node_public_ip {
+            return Judgement::broken(
+                "any public address",
+                vec![format!(
+                    "nodes of pool {} have public addresses of their own and leave from them",
+                    pool.name
+                )],
+            );
+        }
+        if pool.subnet.is_none() {
+            missing.push(format!("the subnet of pool {}", pool.name));
+        }
+    }
+    if cluster.is_dual_stack() {
+        return Judgement::broken(
+            "any IPv6 address",
+            vec!["the cluster has IPv6, which no route leads through the firewall".to_owned()],
+        );
+    }
+    if cluster.is_auto_provisioned() {
+        missing.push("subnets of auto-provisioned nodes, which ARM does not show".to_owned());
+    }
+    for subnet in cluster.subnets() {
+        match judge_subnet(estate, hub, facts, &subnet) {
+            Ok(mut unknown) => missing.append(&mut unknown),
+            Err(broken) => return broken,
+        }
+    }
+    match (missing.is_empty(), estate.oldest_read()) {
+        (true, Some(oldest_read)) => Judgement::Holds {
+            witness: format!(
+                "every public address goes to {} and leaves from {}",
+                facts.firewall_ip, facts.egress_ip
+            ),
+            oldest_read,
+        },
+        _ => Judgement::Unknown { missing },
+    }
+}
+
+/// What could not be decided about one subnet, or the way out that is not the firewall.
+fn judge_subnet(estate: &Estate, hub: &Hub, facts: &HubFacts, id: &ResourceId) -> Result<Vec<String>, Judgement> {
+    let not_read = |what: String| Ok(vec![what]);
+    let (Some(subnet), Some(vnet_id)) = (estate.subnet(id), id.parent()) else {
+        return not_read(format!("the subnet {id}"));
+    };
+    let Some(vnet) = estate.vnet(&vnet_id) else {
+        return not_read(format!("the virtual network {vnet_id}"));
+    };
+    let attached = subnet.route_table();
+    let table = match attached_table(estate, attached.as_ref()) {
+        Ok(table) => table,
+        Err(reason) => return not_read(reason),
+    };
+    let mut missing = Vec::new();
+    let learns = table.is_none_or(|(_, t)| t.propagates_gateway_routes());
+    if learns && (vnet.has_gateway_subnet() || vnet.peerings().iter().any(|p| p.uses_remote_gateways())) {
+        missing.push(format!("the routes a gateway announces to {}", id.name()));
+    }
+    let cut = match intervals(&vnet, table) {
+        Ok(cut) => cut,
+        Err(mut unreadable) => {
+            missing.append(&mut unreadable);
+            return Ok(missing);
+        }
+    };
+    for interval in &cut {
+        let leak = |what: &str| {
+            Judgement::broken(
+                interval.first.to_string(),
+                vec![format!("subnet {}", id.name()), interval.route.clone(), what.to_owned()],
+            )
+        };
+        match &interval.next_hop {
+            NextHop::Local | NextHop::Peered(_) | NextHop::Dropped => {}
+            NextHop::Appliance(hop) if *hop == facts.firewall_ip => {}
+            NextHop::Appliance(hop) => return Err(leak(&format!("goes to {hop}, which is not the firewall"))),
+            NextHop::Internet if interval.first == interval.last && interval.first == facts.egress_ip => {}
+            NextHop::Internet => return Err(leak("leaves to the internet from the cluster's own address")),
+            NextHop::Gateway => missing.push(format!("what lies behind the gateway ({})", interval.route)),
+            NextHop::Unreadable(kind) => missing.push(format!("the next hop {kind:?} ({})", interval.route)),
+        }
+    }
+    // Traffic to these services takes a more specific system route around the firewall (virtual-networks-udr-overview.md).
+    if let Some(service) = subnet.service_endpoints().first() {
+        return Err(Judgement::broken(
+            *service,
+            vec![
+                format!("subnet {}", id.name()),
+                format!("service endpoint of {service} leads around the firewall"),
+            ],
+        ));
+    }
+    missing.extend(hub_path(estate, hub, &vnet_id));
+    Ok(missing)
+}
+
+/// What keeps packets from reaching the firewall; without it traffic stops rather than leaks, so the address is not proven.
+fn hub_path(estate: &Estate, hub: &Hub, vnet_id: &ResourceId) -> Option<String> {
+    let there = estate.vnet(vnet_id)?.peering_to(&hub.virtual_network);
+    let back = estate.vnet(&hub.virtual_network)?.peering_to(vnet_id);
+    let live = there.is_some_and(|p| p.state().eq_ignore_ascii_case("Connected"))
+        && back.is_some_and(|p| p.state().eq_ignore_ascii_case("Connected"));
+    (!live).then(|| format!("a connected peering between {} and the hub", vnet_id.name()))
+}
