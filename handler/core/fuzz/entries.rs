@@ -3,9 +3,15 @@
 //! The fuzz targets feed these functions with what libfuzzer finds; `tests/fuzz_entries.rs` feeds them with property tests in
 //! every run. A broken promise is a panic that shows the input.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hubward_core::config::Config;
+use hubward_core::event::{self, Event, Relevance};
 use hubward_core::ids::{MAX_LENGTH, ResourceId};
+use serde_json::Value;
+
+/// The configuration that events are judged under: one hub, one subscription.
+const CONFIGURATION: &str = include_str!("../../../infra/hubward.example.toml");
 
 /// A text is refused or kept as it is: an id survives printing, serialising and change of case, and knows its relatives.
 pub fn resource_id(data: &[u8]) {
@@ -31,6 +37,47 @@ pub fn resource_id(data: &[u8]) {
     holds_whatever_the_case(&id);
     survives_json(&id);
     knows_its_relatives(&id);
+}
+
+/// A delivery is decoded or refused on one line, the same when it is text in text, and nothing outside the scope is acted on.
+pub fn event(data: &[u8]) {
+    let delivery: Value =
+        serde_json::from_slice(data).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(data).into_owned()));
+    let decoded = event::decode_all(&delivery);
+    if delivery.is_object() || delivery.is_array() {
+        let wrapped = Value::String(delivery.to_string());
+        assert_eq!(
+            decoded,
+            event::decode_all(&wrapped),
+            "text in text is read as something else"
+        );
+    }
+    for event in decoded.into_iter().flatten() {
+        match event {
+            Ok(event) => is_acted_on_in_scope_only(&event),
+            Err(refused) => assert_eq!(refused.to_string().lines().count(), 1, "not one line: {refused}"),
+        }
+    }
+}
+
+fn is_acted_on_in_scope_only(event: &Event) {
+    let config = match Config::load(CONFIGURATION, &BTreeMap::new()) {
+        Ok(config) => config,
+        Err(error) => panic!("the example configuration is refused: {error}"),
+    };
+    assert_eq!(
+        event.subscription,
+        event.resource.subscription(),
+        "the event names two subscriptions"
+    );
+    match event::classify(event, &config) {
+        Relevance::Spoke { cluster: id, .. }
+        | Relevance::Offboard { cluster: id }
+        | Relevance::Network { resource: id } => {
+            assert!(config.scope.covers(&id), "{id} is out of scope and acted on");
+        }
+        Relevance::Foreign { reason } => assert!(!reason.is_empty(), "{event:?} is dropped without a reason"),
+    }
 }
 
 fn holds_whatever_the_case(id: &ResourceId) {

@@ -38,6 +38,10 @@ pub enum Code {
     OlderThanInstallation,
     /// A subnet carries somebody's route table; it is not replaced.
     ForeignRouteTable,
+    /// Somebody else lives in the subnet, and the switch would change its fate too.
+    SharedSubnet,
+    /// The cluster or its network lies outside the configured scope, in which alone Hubward writes.
+    OutOfScope,
     /// The subnet is delegated or reserved; a route table must not be attached.
     ReservedSubnet,
     /// A peering of the pair exists but its flags or state do not suffice, and it is not ours to change.

@@ -32,8 +32,8 @@ pub enum IdError {
     /// After subscription and group there is something other than `/providers/<namespace>/<type>/<name>...`.
     #[error("{0:?} is not /subscriptions/<id>/resourceGroups/<name>/providers/<namespace>/<type>/<name>")]
     Shape(String),
-    /// A segment is empty or holds a character that no ARM name has.
-    #[error("segment {segment:?} of {text:?} is empty or has a character that no ARM name has")]
+    /// A segment is empty, dots alone, or holds a character that no ARM name has.
+    #[error("segment {segment:?} of {text:?} is empty, dots alone, or has a character that no ARM name has")]
     Segment {
         /// The whole text.
         text: String,
@@ -56,7 +56,7 @@ impl ResourceId {
         };
         let segments: Vec<&str> = rest.split('/').collect();
         for segment in &segments {
-            if segment.is_empty() || !segment.chars().all(allowed_in_segment) {
+            if !is_name(segment) {
                 return Err(IdError::Segment {
                     text: text.to_owned(),
                     segment: (*segment).to_owned(),
@@ -74,8 +74,7 @@ impl ResourceId {
             }
             tail = &tail[2..];
         }
-        let resource = tail.len() >= 4 && tail.len().is_multiple_of(2) && tail[0].eq_ignore_ascii_case("providers");
-        if !tail.is_empty() && !resource {
+        if !tail.is_empty() && !is_provider_path(tail) {
             return Err(IdError::Shape(text.to_owned()));
         }
         Ok(Self { text: text.to_owned() })
@@ -121,7 +120,7 @@ impl ResourceId {
     #[must_use]
     pub fn resource_type(&self) -> String {
         let segments: Vec<&str> = self.segments().collect();
-        let Some(at) = segments.iter().rposition(|s| s.eq_ignore_ascii_case("providers")) else {
+        let Some(at) = last_provider(&segments) else {
             return String::new();
         };
         let mut parts = vec![segments.get(at + 1).copied().unwrap_or_default()];
@@ -139,7 +138,7 @@ impl ResourceId {
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let segments: Vec<&str> = self.segments().collect();
-        let at = segments.iter().rposition(|s| s.eq_ignore_ascii_case("providers"))?;
+        let at = last_provider(&segments)?;
         (segments.len() - at > 4).then(|| Self {
             text: format!("/{}", segments[..segments.len() - 2].join("/")),
         })
@@ -171,6 +170,31 @@ impl ResourceId {
     fn segments(&self) -> impl Iterator<Item = &str> {
         self.text.split('/').skip(1)
     }
+}
+
+/// True if the segments are `providers/<namespace>/<type>/<name>...`, with extension resources behind, each one whole.
+fn is_provider_path(segments: &[&str]) -> bool {
+    let mut keywords: Vec<usize> = (0..segments.len())
+        .step_by(2)
+        .filter(|at| segments[*at].eq_ignore_ascii_case("providers"))
+        .collect();
+    let begins = keywords.first() == Some(&0);
+    keywords.push(segments.len());
+    begins && segments.len().is_multiple_of(2) && keywords.windows(2).all(|pair| pair[1] - pair[0] >= 4)
+}
+
+/// Where the last provider begins. Keywords and types stand at even places, names at odd ones, so that a resource named
+/// `providers` is none.
+fn last_provider(segments: &[&str]) -> Option<usize> {
+    (0..segments.len())
+        .step_by(2)
+        .rev()
+        .find(|at| segments[*at].eq_ignore_ascii_case("providers"))
+}
+
+/// True of a segment that some ARM name or type can be. One of dots alone would climb out of the id when a URL is made of it.
+fn is_name(segment: &str) -> bool {
+    !segment.chars().all(|c| c == '.') && segment.chars().all(allowed_in_segment)
 }
 
 /// Characters of ARM names: no white space, no control character, none of the characters that end a URL path.

@@ -12,6 +12,7 @@ pub mod blueprint;
 pub mod catalogue;
 pub mod config;
 pub mod estate;
+pub mod event;
 pub mod finding;
 pub mod ids;
 pub mod names;

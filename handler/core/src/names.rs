@@ -41,3 +41,54 @@ pub fn hash(id: &ResourceId) -> String {
     let digest = Sha256::digest(id.key().as_bytes());
     digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CLUSTER: &str = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/team/providers/Microsoft.ContainerService/managedClusters/shop";
+
+    fn id(text: &str) -> ResourceId {
+        ResourceId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn names_never_change_from_one_release_to_the_next() {
+        insta::assert_snapshot!(name("hubward", "rt", &id(CLUSTER)), @"hubward-rt-a9826bd9b8");
+        insta::assert_snapshot!(role_assignment(&id(CLUSTER), "P", "R"), @"5c8ff5df-9aee-5046-84a6-35a6e2463d47");
+        assert_eq!(
+            ROLE_ASSIGNMENTS,
+            Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"hubward.role-assignments")
+        );
+    }
+
+    #[test]
+    fn casing_makes_no_second_name() {
+        let upper = id(&CLUSTER.to_ascii_uppercase());
+        assert_eq!(name("hubward", "rt", &upper), name("hubward", "rt", &id(CLUSTER)));
+        assert_eq!(
+            role_assignment(&upper, "p", "r"),
+            role_assignment(&id(CLUSTER), "P", "R")
+        );
+    }
+
+    #[test]
+    fn another_scope_principal_or_role_is_another_assignment() {
+        let one = role_assignment(&id(CLUSTER), "p", "r");
+        assert_ne!(one, role_assignment(&id(CLUSTER), "p", "r2"));
+        assert_ne!(one, role_assignment(&id(CLUSTER), "p2", "r"));
+        assert_ne!(one, role_assignment(&id("/subscriptions/s"), "p", "r"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_fits_into_azures_limit_and_keeps_its_digits(prefix in "[a-z-]{1,30}", kind in "[a-zé-]{1,100}") {
+            let made = name(&prefix, &kind, &id(CLUSTER));
+            prop_assert!(made.chars().count() <= MAX_LENGTH);
+            prop_assert!(made.starts_with(&prefix));
+            prop_assert!(made.ends_with(&hash(&id(CLUSTER))));
+        }
+    }
+}

@@ -23,6 +23,59 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn any_bytes_are_an_event_or_are_refused_on_one_line(data in prop::collection::vec(any::<u8>(), 0..256)) {
+        entries::event(&data);
+    }
+
+    #[test]
+    fn any_event_is_judged_in_scope_only_and_the_same_as_text(text in near_event()) {
+        entries::event(text.as_bytes());
+    }
+}
+
+/// Deliveries of both schemas about ids of every kind, some in the example's subscription, some broken in one place.
+fn near_event() -> impl Strategy<Value = String> {
+    let cluster = "/subscriptions/5b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
+    let id = prop_oneof![Just(cluster.to_owned()), well_formed_id(), path_of_arm_words()];
+    let kind = prop_oneof![
+        Just("ResourceWriteSuccess"),
+        Just("ResourceDeleteSuccess"),
+        Just("ResourceActionSuccess"),
+        Just("Other")
+    ];
+    let operation = prop_oneof![Just("write"), Just("delete"), Just("start/action"), Just("")];
+    (id, kind, operation, any::<bool>(), any::<bool>(), any::<u16>()).prop_map(
+        |(id, kind, operation, cloud, many, broken)| {
+            let (kind_field, schema) = if cloud {
+                ("type", "specversion")
+            } else {
+                ("eventType", "dataVersion")
+            };
+            let event = serde_json::json!({
+                "id": "1", schema: "1.0", kind_field: format!("Microsoft.Resources.{kind}"), "subject": id,
+                "data": {
+                    "resourceUri": id, "status": "Succeeded",
+                    "operationName": format!("Microsoft.ContainerService/managedClusters/{operation}")
+                }
+            });
+            let mut text = if many {
+                format!("[{event},{event}]")
+            } else {
+                event.to_string()
+            };
+            if broken % 4 == 0 {
+                let at = usize::from(broken) % text.len();
+                if text.is_char_boundary(at) {
+                    text.truncate(at);
+                }
+            }
+            text
+        },
+    )
+}
+
 /// Paths of the words that ids are made of, in any order: near enough to an id to get past the first check.
 fn path_of_arm_words() -> impl Strategy<Value = String> {
     let word = prop_oneof![

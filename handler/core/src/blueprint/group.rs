@@ -81,6 +81,9 @@ pub fn edit_group(
         .map(names::hash)
         .collect();
     let old = remove_parts(&mut collections, config, &replaced);
+    if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("priority".to_owned(), json!(hub.rule_collection_group_priority));
+    }
     for ((network, priority), rules) in wanted {
         let name = collection_name(config, network, priority);
         let target = collection(&mut collections, &name, priority);
@@ -89,13 +92,19 @@ pub fn edit_group(
             target.push(Value::Object(merged));
         }
     }
+    for collection in collections.iter_mut().filter(|c| is_ours(c, config)) {
+        if let Some(rules) = collection.get_mut("rules").and_then(Value::as_array_mut) {
+            // By part, so that the bytes do not depend on which parts were replaced this time.
+            rules.sort_by_key(|rule| part_of(rule).map(str::to_owned));
+        }
+    }
     collections.retain(|c| !is_ours(c, config) || !rules_of(c).is_empty());
     collections.sort_by_key(|c| (!is_ours(c, config), c.get("priority").and_then(Value::as_u64)));
     if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("ruleCollections".to_owned(), Value::Array(collections));
     }
     let changed = match present {
-        Some(present) => canonical(present) != canonical(&body),
+        Some(present) => canonical(config, present) != canonical(config, &body),
         None => !contributions.is_empty(),
     };
     GroupEdit {
@@ -125,15 +134,19 @@ fn part_differs(
     let present: BTreeSet<String> = collections
         .iter()
         .filter(|c| is_ours(c, config))
-        .flat_map(|c| rules_of(c).iter().map(move |r| (collection_text(c), r)))
+        .flat_map(|c| rules_of(c).iter().map(move |r| (c, r)))
         .filter(|(_, r)| belongs_to(r, &hash))
-        .map(|(name, r)| format!("{name} {}", owned(r)))
+        .map(|(c, r)| format!("{} {}", frame(c), owned(r)))
         .collect();
     let wanted: BTreeSet<String> = rules(contribution, hub)
         .into_iter()
         .map(|rule| {
             let name = collection_name(config, rule.network, rule.priority);
-            format!("{name} {}", owned(&Value::Object(rule.body)))
+            format!(
+                "{} {}",
+                frame(&empty_collection(&name, rule.priority)),
+                owned(&Value::Object(rule.body))
+            )
         })
         .collect();
     present != wanted
@@ -201,16 +214,14 @@ fn collection<'a>(collections: &'a mut Vec<Value>, name: &str, priority: u32) ->
         .iter()
         .position(|c| collection_text(c) == name)
         .unwrap_or_else(|| {
-            collections.push(json!({
-                "ruleCollectionType": "FirewallPolicyFilterRuleCollection",
-                "name": name,
-                "priority": priority,
-                "action": {"type": "Allow"},
-                "rules": [],
-            }));
+            collections.push(empty_collection(name, priority));
             collections.len() - 1
         });
     let collection = &mut collections[at];
+    if frame(collection) != frame(&empty_collection(name, priority)) {
+        collection["priority"] = json!(priority);
+        collection["action"] = json!({"type": "Allow"});
+    }
     if !collection.get("rules").is_some_and(Value::is_array) {
         collection["rules"] = json!([]);
     }
@@ -220,6 +231,30 @@ fn collection<'a>(collections: &'a mut Vec<Value>, name: &str, priority: u32) ->
             unreachable!("the array was put there above")
         }
     }
+}
+
+fn empty_collection(name: &str, priority: u32) -> Value {
+    json!({
+        "ruleCollectionType": "FirewallPolicyFilterRuleCollection",
+        "name": name,
+        "priority": priority,
+        "action": {"type": "Allow"},
+        "rules": [],
+    })
+}
+
+/// What decides over all rules of a collection: rules of ours under `Deny` or at another priority are not what we asked for.
+fn frame(collection: &Value) -> String {
+    let action = collection
+        .pointer("/action/type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let priority = collection.get("priority").and_then(Value::as_u64).unwrap_or_default();
+    format!(
+        "{} {priority} {}",
+        collection_text(collection),
+        action.to_ascii_lowercase()
+    )
 }
 
 fn merge_rule(old: Option<&Map<String, Value>>, wanted: Map<String, Value>) -> Map<String, Value> {
@@ -245,8 +280,12 @@ fn collection_name(config: &Config, network: bool, priority: u32) -> String {
 }
 
 fn is_ours(collection: &Value, config: &Config) -> bool {
-    let prefix = format!("{}-", config.naming.prefix);
-    collection_text(collection).starts_with(&prefix)
+    let name = collection_text(collection);
+    let rest = name.strip_prefix(config.naming.prefix.as_str()).and_then(|rest| {
+        rest.strip_prefix("-network-")
+            .or_else(|| rest.strip_prefix("-application-"))
+    });
+    rest.is_some_and(|priority| !priority.is_empty() && priority.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn collection_text(collection: &Value) -> String {
@@ -274,6 +313,14 @@ fn belongs_to(rule: &Value, hash: &str) -> bool {
         .is_some_and(|rest| rest.ends_with('-'))
 }
 
+/// The hash of the cluster that a rule of ours serves; `None` for a rule that somebody put into our collection.
+fn part_of(rule: &Value) -> Option<&str> {
+    const DIGITS: usize = 10;
+    let name = rule.get("name").and_then(Value::as_str)?;
+    let (_, hash) = name.rsplit_once('-')?;
+    (hash.len() == DIGITS && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+}
+
 /// What of a rule is ours, for comparison: a description that somebody added is not a difference.
 fn owned(rule: &Value) -> String {
     let mut mine = sorted(rule);
@@ -283,15 +330,19 @@ fn owned(rule: &Value) -> String {
     mine.to_string().to_ascii_lowercase()
 }
 
-/// The group without what Azure adds: empty arrays, nulls, computed fields and the casing of enum values we write.
-fn canonical(group: &Value) -> String {
+/// The group without what Azure adds or reorders: empty arrays, nulls, computed fields and the casing of enum values we write.
+fn canonical(config: &Config, group: &Value) -> String {
     let mut body = group.clone();
     strip_read_only(&mut body);
     let priority = body.pointer("/properties/priority").cloned().unwrap_or(Value::Null);
     let mut collections: Vec<Value> = take_collections(&mut body)
         .iter()
         .map(|c| {
-            let rules: Vec<Value> = rules_of(c).iter().map(sorted).collect();
+            let mut rules: Vec<Value> = rules_of(c).iter().map(sorted).collect();
+            if is_ours(c, config) {
+                // All rules of a collection have one action, and all of ours allow: their order decides nothing.
+                rules.sort_by_key(Value::to_string);
+            }
             let mut c = sorted(c);
             c["rules"] = Value::Array(rules);
             c
@@ -299,7 +350,7 @@ fn canonical(group: &Value) -> String {
         .collect();
     // Priority decides, not position, and Azure may answer in another order than it was asked with.
     collections.sort_by_key(collection_text);
-    json!([priority, collections]).to_string()
+    json!([priority, collections]).to_string().to_ascii_lowercase()
 }
 
 fn sorted(value: &Value) -> Value {
@@ -312,7 +363,11 @@ fn sorted(value: &Value) -> Value {
                 .collect();
             ordered.into_iter().map(|(k, v)| (k.clone(), v)).collect()
         }
-        Value::Array(items) => items.iter().map(sorted).collect(),
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(sorted).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }

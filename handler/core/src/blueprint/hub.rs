@@ -39,6 +39,17 @@ pub fn hub_facts(estate: &Estate, hub: &Hub) -> Result<HubFacts, Finding> {
             hub.firewall
         )));
     }
+    let lives_in = firewall.subnet().and_then(|subnet| subnet.parent());
+    if lives_in.as_ref() != Some(&hub.virtual_network) {
+        return Err(Finding::blocking(
+            Code::HubDown,
+            format!(
+                "the firewall {} does not lie in the network {}",
+                hub.firewall, hub.virtual_network
+            ),
+            "Name the firewall's own network as virtual_network of the hub; spokes peered to another could not reach it.",
+        ));
+    }
     let policy = firewall
         .policy()
         .ok_or_else(|| hub_down(format!("the firewall {} has no firewall policy", hub.firewall)))?;

@@ -44,6 +44,16 @@ pub(super) fn prefixes(body: &Value, pointer: &str) -> Vec<Ipv4Net> {
     strings(body, pointer).iter().filter_map(|t| t.parse().ok()).collect()
 }
 
+/// True if no write is under way: the state is terminal or absent (Azure Resource Manager resource-manager-async-operations.md:
+/// `Succeeded`, `Failed` and `Canceled` end an operation, and a missing state means finished).
+pub(super) fn at_rest(body: &Value) -> bool {
+    text(body, "/properties/provisioningState").is_none_or(|state| {
+        ["Succeeded", "Failed", "Canceled"]
+            .iter()
+            .any(|s| state.eq_ignore_ascii_case(s))
+    })
+}
+
 /// True if `properties.provisioningState` is `Succeeded`.
 pub(super) fn succeeded(body: &Value) -> bool {
     text(body, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::access::{flag, id, ids, list, strings, succeeded, text};
+use super::access::{at_rest, flag, id, ids, list, strings, succeeded, text};
 use crate::ids::ResourceId;
 
 /// Typed reading of a firewall.
@@ -62,8 +62,13 @@ impl<'a> FirewallView<'a> {
         text(self.body, "/properties/provisioningState").unwrap_or_default()
     }
 
-    /// True if the firewall's instances all hold the same, complete configuration. `Failed` means that they may hold a
-    /// mixture (Azure Firewall FAQ).
+    /// True if no write is under way on the firewall.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        at_rest(self.body)
+    }
+
+    /// True if the last write failed: the firewall's instances may hold a mixture of configurations (Azure Firewall FAQ).
     #[must_use]
     pub fn is_failed(&self) -> bool {
         self.provisioning_state().eq_ignore_ascii_case("Failed")
@@ -105,6 +110,12 @@ impl<'a> PolicyView<'a> {
     /// True if no write is under way on the policy.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
+        at_rest(self.body)
+    }
+
+    /// True if the last write on the policy ended well.
+    #[must_use]
+    pub fn is_succeeded(&self) -> bool {
         succeeded(self.body)
     }
 }

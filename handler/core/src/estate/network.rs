@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::access::{flag, id, list, prefixes, strings, succeeded, text};
+use super::access::{at_rest, flag, id, ids, list, prefixes, strings, succeeded, text};
 use crate::ids::ResourceId;
 
 /// Typed reading of a virtual network.
@@ -110,7 +110,7 @@ impl<'a> VnetView<'a> {
     /// True if no write is under way on the network.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        succeeded(self.body)
+        at_rest(self.body)
     }
 
     /// True if the network has a gateway of its own, the source of propagated routes.
@@ -176,7 +176,14 @@ impl<'a> SubnetView<'a> {
             .collect()
     }
 
-    /// True for subnets whose routing belongs to another Azure service.
+    /// The network interfaces in the subnet, of which the ids name the resource group of their owner.
+    #[must_use]
+    pub fn ip_configurations(&self) -> Vec<ResourceId> {
+        ids(self.body, "/properties/ipConfigurations")
+    }
+
+    /// True for subnets whose routing belongs to another Azure service. AKS delegates the pod subnets of dynamic addressing
+    /// to itself (MicrosoftDocs/azure-docs#103167), so that delegation reserves nothing.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         const RESERVED: [&str; 5] = [
@@ -187,7 +194,10 @@ impl<'a> SubnetView<'a> {
             "RouteServerSubnet",
         ];
         RESERVED.iter().any(|name| self.name().eq_ignore_ascii_case(name))
-            || !self.delegations().is_empty()
+            || self
+                .delegations()
+                .iter()
+                .any(|service| !service.eq_ignore_ascii_case("Microsoft.ContainerService/managedClusters"))
             || !list(self.body, "/properties/applicationGatewayIPConfigurations").is_empty()
     }
 }
@@ -217,13 +227,17 @@ impl<'a> PeeringView<'a> {
         prefixes(self.body, "/properties/remoteAddressSpace/addressPrefixes")
     }
 
-    /// True if traffic flows: `Connected`, in sync, and no write under way. Answers from before 2021 lack
-    /// `peeringSyncLevel`; its absence counts as in sync.
+    /// True if traffic flows: `Connected`, in sync, and no write under way.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.state().eq_ignore_ascii_case("Connected")
-            && text(self.body, "/properties/peeringSyncLevel").is_none_or(|l| l.eq_ignore_ascii_case("FullyInSync"))
-            && succeeded(self.body)
+        self.state().eq_ignore_ascii_case("Connected") && self.is_in_sync() && succeeded(self.body)
+    }
+
+    /// True if the address space that is peered is the one the networks have. Answers from before 2021 lack
+    /// `peeringSyncLevel`; its absence counts as in sync.
+    #[must_use]
+    pub fn is_in_sync(&self) -> bool {
+        text(self.body, "/properties/peeringSyncLevel").is_none_or(|l| l.eq_ignore_ascii_case("FullyInSync"))
     }
 
     /// True if traffic of the peer itself and traffic forwarded by it are let through.
@@ -270,6 +284,6 @@ impl<'a> RouteTableView<'a> {
     /// True if no write is under way on the table.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        succeeded(self.body)
+        at_rest(self.body)
     }
 }

@@ -3,7 +3,6 @@
 //! A write that this module does not know leaves the estate as it is, which can only make the guard refuse more.
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use super::Step;
 use crate::estate::{Estate, Kind, text};
@@ -20,9 +19,9 @@ pub fn after(estate: &Estate, step: &Step) -> Estate {
         return next;
     };
     match kind {
-        Kind::Peering => connect(&mut next, step, read_at),
-        Kind::Subnet => put_child(&mut next, &step.target, "subnets", step.body.clone(), read_at),
-        Kind::Route => put_child(&mut next, &step.target, "routes", step.body.clone(), read_at),
+        Kind::Peering => connect(&mut next, step),
+        Kind::Subnet => put_child(&mut next, &step.target, "subnets", step.body.clone()),
+        Kind::Route => put_child(&mut next, &step.target, "routes", step.body.clone()),
         Kind::RouteTable | Kind::RuleCollectionGroup => {
             let mut body = step.body.clone();
             body["properties"]["provisioningState"] = json!("Succeeded");
@@ -41,7 +40,7 @@ pub fn after(estate: &Estate, step: &Step) -> Estate {
 
 /// A peering is `Initiated` until the other side exists; then both are `Connected`, the older one without a write on it
 /// (recorded: Fluent CreateUpdatePeering, 2019-12-16).
-fn connect(estate: &mut Estate, step: &Step, read_at: OffsetDateTime) {
+fn connect(estate: &mut Estate, step: &Step) {
     let remote = text(&step.body, "/properties/remoteVirtualNetwork/id").and_then(|t| ResourceId::parse(t).ok());
     let (Some(local), Some(remote)) = (step.target.parent(), remote) else {
         return;
@@ -58,48 +57,49 @@ fn connect(estate: &mut Estate, step: &Step, read_at: OffsetDateTime) {
         .get(&remote)
         .and_then(|v| v.pointer("/properties/addressSpace").cloned());
     body["properties"]["remoteAddressSpace"] = space.unwrap_or(Value::Null);
-    put_child(estate, &step.target, "virtualNetworkPeerings", body, read_at);
+    put_child(estate, &step.target, "virtualNetworkPeerings", body);
     if let Some(name) = other {
         let id = remote.child("virtualNetworkPeerings", &name);
-        edit_child(estate, &id, "virtualNetworkPeerings", read_at, |peering| {
+        edit_child(estate, &id, "virtualNetworkPeerings", |peering| {
             peering["properties"]["peeringState"] = json!("Connected");
             peering["properties"]["peeringSyncLevel"] = json!("FullyInSync");
         });
     }
 }
 
-fn put_child(estate: &mut Estate, id: &ResourceId, list: &str, mut body: Value, read_at: OffsetDateTime) {
+/// Puts a child into its parent's list and, if the child was read on its own, there too: a view takes the later of both.
+fn put_child(estate: &mut Estate, id: &ResourceId, list: &str, mut body: Value) {
     body["name"] = json!(id.name());
+    body["properties"]["provisioningState"] = json!("Succeeded");
+    if let (Some(read_at), true) = (estate.read_at(id), estate.knows(id)) {
+        estate.insert(id.clone(), Some(body.clone()), read_at);
+    }
+    edit_list(estate, id, list, |children| {
+        match children.iter().position(|c| is_named(c, id.name())) {
+            Some(at) => children[at] = body,
+            None => children.push(body),
+        }
+    });
+}
+
+fn edit_child(estate: &mut Estate, id: &ResourceId, list: &str, change: impl FnOnce(&mut Value)) {
+    edit_list(estate, id, list, |children| {
+        if let Some(child) = children.iter_mut().find(|c| is_named(c, id.name())) {
+            change(child);
+        }
+    });
+}
+
+fn edit_list(estate: &mut Estate, id: &ResourceId, list: &str, change: impl FnOnce(&mut Vec<Value>)) {
     let Some(parent) = id.parent() else { return };
-    let Some(mut document) = estate.get(&parent).cloned() else {
+    let (Some(mut document), Some(read_at)) = (estate.get(&parent).cloned(), estate.read_at(&parent)) else {
         return;
     };
     if !document["properties"][list].is_array() {
         document["properties"][list] = json!([]);
     }
     if let Some(children) = document["properties"][list].as_array_mut() {
-        match children.iter().position(|c| is_named(c, id.name())) {
-            Some(at) => children[at] = body,
-            None => children.push(body),
-        }
-    }
-    estate.insert(parent, Some(document), read_at);
-}
-
-fn edit_child(
-    estate: &mut Estate,
-    id: &ResourceId,
-    list: &str,
-    read_at: OffsetDateTime,
-    change: impl FnOnce(&mut Value),
-) {
-    let Some(parent) = id.parent() else { return };
-    let Some(mut document) = estate.get(&parent).cloned() else {
-        return;
-    };
-    let children = document["properties"][list].as_array_mut();
-    if let Some(child) = children.and_then(|all| all.iter_mut().find(|c| is_named(c, id.name()))) {
-        change(child);
+        change(children);
     }
     estate.insert(parent, Some(document), read_at);
 }

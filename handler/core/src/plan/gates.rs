@@ -1,10 +1,12 @@
 //! What must be true before the switch, the one step that changes a running cluster's fate. Each gate answers with a wait
 //! that time or Azure ends, or with a finding that only a person ends.
 
+use serde_json::Value;
+
 use super::Wait;
 use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
-use crate::estate::{ClusterView, Estate, text};
+use crate::estate::{ClusterView, Estate, rule_collection_groups, text};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 
@@ -39,13 +41,27 @@ pub(super) fn gates(scene: &Scene<'_>) -> Gates {
     authorized_ranges(scene, &mut gates);
     workload_egress(scene, &mut gates);
     live_public_inbound(scene, &mut gates);
-    let people: Vec<Wait> = gates
-        .findings
-        .iter()
-        .filter(|f| f.is_blocking())
-        .map(|f| Wait::Person { code: f.code })
-        .collect();
-    gates.waits.extend(people);
+    gates
+}
+
+/// What a neighbour of the same subnet is asked, of all that the cluster itself is.
+pub(super) fn readiness(scene: &Scene<'_>) -> Gates {
+    let mut gates = Gates::default();
+    rules_live(scene, &mut gates);
+    authorized_ranges(scene, &mut gates);
+    workload_egress(scene, &mut gates);
+    live_public_inbound(scene, &mut gates);
+    gates
+}
+
+/// What the gates have to say about a cluster that is switched: rules, peerings and names still matter, the questions that
+/// only the switch asks do not.
+pub(super) fn reservations_of_switched(scene: &Scene<'_>) -> Gates {
+    let mut gates = Gates::default();
+    rules_live(scene, &mut gates);
+    peerings_live(scene, &mut gates);
+    names_resolve(scene, &mut gates);
+    authorized_ranges(scene, &mut gates);
     gates
 }
 
@@ -66,10 +82,22 @@ fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
         text(g, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))
             && carries(scene.config, scene.hub, g, scene.contribution)
     });
-    let settled = estate.policy(&scene.facts.policy).is_some_and(|p| p.is_at_rest());
-    if !(live && settled) {
+    let settled = estate.policy(&scene.facts.policy).is_some_and(|p| p.is_succeeded())
+        && estate.firewall(&scene.hub.firewall).is_some_and(|f| f.is_at_rest());
+    let groups = rule_collection_groups(estate, scene.config, scene.hub);
+    let moving = groups.iter().filter_map(|id| estate.get(id)).any(is_moving);
+    if !(live && settled) || moving {
         gates.waits.push(Wait::Rules);
     }
+}
+
+/// True if a write on the group is under way; one that failed long ago will not change by waiting.
+pub(super) fn is_moving(group: &Value) -> bool {
+    text(group, "/properties/provisioningState").is_some_and(|s| {
+        !["Succeeded", "Failed", "Canceled"]
+            .iter()
+            .any(|end| s.eq_ignore_ascii_case(end))
+    })
 }
 
 fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
@@ -82,6 +110,21 @@ fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
     });
     if !live {
         gates.waits.push(Wait::Peering);
+    }
+    for side in &scene.blueprint.peerings {
+        let present = scene.estate.vnet(&side.local).and_then(|v| v.peering_to(&side.remote));
+        // Azure brings address spaces into step only when it is asked to (virtual-network manage-peering sync).
+        if let Some(peering) = present.filter(|p| p.state().eq_ignore_ascii_case("Connected") && !p.is_in_sync()) {
+            gates.findings.push(Finding::blocking(
+                Code::ForeignPeering,
+                format!(
+                    "the peering {} of {} does not know the address space that the other network has",
+                    peering.name(),
+                    side.local.name()
+                ),
+                "Synchronise it: az network vnet peering sync.",
+            ));
+        }
     }
 }
 
@@ -110,12 +153,17 @@ fn names_resolve(scene: &Scene<'_>, gates: &mut Gates) {
     if servers == [firewall.as_str()] {
         return;
     }
-    if servers.is_empty() && policy.dns_servers().is_empty() {
+    let mut theirs = policy.dns_servers();
+    let mut ours = servers.clone();
+    theirs.sort_unstable();
+    ours.sort_unstable();
+    if ours == theirs {
         gates.findings.push(Finding::info(
             Code::DnsNotThroughFirewall,
             format!(
-                "{} resolves names at Azure's resolver, as the firewall does, and not through the firewall",
-                scene.blueprint.vnet.name()
+                "{} resolves names at {}, as the firewall does, and not through the firewall",
+                scene.blueprint.vnet.name(),
+                resolvers(&servers)
             ),
             format!("Set the network's DNS server to {firewall} so that both always see the same addresses."),
         ));
@@ -126,10 +174,18 @@ fn names_resolve(scene: &Scene<'_>, gates: &mut Gates) {
         format!(
             "{} resolves names at {}, the firewall elsewhere, so pods may be sent to an API-server address that no rule allows",
             scene.blueprint.vnet.name(),
-            if servers.is_empty() { "Azure's resolver".to_owned() } else { servers.join(", ") }
+            resolvers(&servers)
         ),
         format!("Set the network's DNS server to {firewall}."),
     ));
+}
+
+fn resolvers(servers: &[&str]) -> String {
+    if servers.is_empty() {
+        "Azure's resolver".to_owned()
+    } else {
+        servers.join(", ")
+    }
 }
 
 /// Nodes lose the API server if their source address is not on its list when it changes (AKS egress-outboundtype.md).
@@ -179,6 +235,14 @@ fn live_public_inbound(scene: &Scene<'_>, gates: &mut Gates) {
         "Microsoft.Network/loadBalancers",
         "kubernetes",
     );
+    if !scene.estate.knows(&id) {
+        gates.findings.push(Finding::blocking(
+            Code::LivePublicInbound,
+            format!("the load balancer {id} was not read, so it is not known what the switch would cut"),
+            "Let Hubward read the cluster's node resource group.",
+        ));
+        return;
+    }
     let Some(balancer) = scene.estate.get(&id) else { return };
     let rules = balancer
         .pointer("/properties/loadBalancingRules")

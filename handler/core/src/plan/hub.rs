@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Plan, Step, Wait};
-use crate::blueprint::{Contribution, Tombstone, edit_group, hub_facts, requirements};
+use crate::blueprint::{Contribution, GroupEdit, Tombstone, edit_group, hub_facts, requirements};
 use crate::config::{Config, Hub};
-use crate::estate::Estate;
+use crate::estate::{Estate, text};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 use crate::proof::{Firewall, Flow, Verdict};
 
-/// Plans the hub's rules from all contributions.
+/// Plans the hub's rules from the contributions to it; those to other hubs are passed over.
+///
+/// A group or policy whose last write failed is written again even if its content is right: its instances may hold
+/// different rules, and every spoke's switch waits for `Succeeded`.
 ///
 /// A group that would stop a flow which passes today is not written; the finding names the flow and the rule.
 #[must_use]
@@ -40,23 +43,27 @@ pub fn plan_hub(
     if present.is_none() && !estate.is_absent(&group) {
         return plan.seal(estate);
     }
-    let edit = edit_group(config, hub, &facts.policy, present, contributions, tombstones);
-    if !edit.changed {
+    let ours: BTreeMap<ResourceId, Contribution> = contributions
+        .iter()
+        .filter(|(_, contribution)| contribution.hub == name)
+        .map(|(id, contribution)| (id.clone(), contribution.clone()))
+        .collect();
+    let edit = edit_group(config, hub, &facts.policy, present, &ours, tombstones);
+    let failed = [present, estate.get(&facts.policy)]
+        .into_iter()
+        .flatten()
+        .any(is_failed);
+    if !(edit.changed || (failed && present.is_some())) {
         return plan.seal(estate);
     }
-    let names: Vec<&str> = edit.differing.iter().map(ResourceId::name).collect();
-    let mut step = Step::put(
-        "rules",
-        edit.id.clone(),
-        edit.body,
-        format!("the rules of {} are not as they should be", listed(&names)),
-    )
-    .in_lanes(&[&facts.policy])
-    .waiting_for(at_rest(estate, hub, &facts.policy));
+    let why = why(&edit, failed);
+    let mut step = Step::put("rules", edit.id, edit.body, why)
+        .in_lanes(&[&facts.policy])
+        .waiting_for(at_rest(estate, hub, &facts.policy));
     if let Some(present) = present {
         step = step.over(present);
     }
-    match lost_flow(estate, hub, &step, contributions) {
+    match lost_flow(estate, hub, &step, &ours) {
         Some(finding) => plan.findings.push(finding),
         None => plan.steps.push(step),
     }
@@ -70,8 +77,7 @@ fn at_rest(estate: &Estate, hub: &Hub, policy: &ResourceId) -> Vec<Wait> {
     if estate.policy(policy).is_some_and(|p| !p.is_at_rest()) {
         waits.push(busy(policy));
     }
-    let firewall = estate.firewall(&hub.firewall);
-    if firewall.is_some_and(|f| f.provisioning_state().eq_ignore_ascii_case("Updating")) {
+    if estate.firewall(&hub.firewall).is_some_and(|f| !f.is_at_rest()) {
         waits.push(busy(&hub.firewall));
     }
     waits
@@ -112,6 +118,21 @@ fn lost_flow(
     None
 }
 
+fn is_failed(document: &Value) -> bool {
+    text(document, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Failed"))
+}
+
+fn why(edit: &GroupEdit, failed: bool) -> String {
+    let names: Vec<&str> = edit.differing.iter().map(ResourceId::name).collect();
+    match (edit.changed, names.is_empty()) {
+        (true, false) => format!("the rules of {} are not as they should be", listed(&names)),
+        (true, true) if !failed => {
+            "rules of clusters that are gone, or a priority, are not as they should be".to_owned()
+        }
+        _ => "the last write of the rules failed, and the firewall's instances may hold different ones".to_owned(),
+    }
+}
+
 fn reason(verdict: &Verdict) -> &str {
     match verdict {
         Verdict::Allowed(text) | Verdict::Unsure(text) | Verdict::Stopped(text) => text,
@@ -120,7 +141,7 @@ fn reason(verdict: &Verdict) -> &str {
 
 fn listed(names: &[&str]) -> String {
     match names {
-        [] => "clusters that are gone".to_owned(),
+        [] => String::new(),
         [one] => (*one).to_owned(),
         [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} others", rest.len()),
         [init @ .., last] => format!("{} and {last}", init.join(", ")),

@@ -4,16 +4,21 @@
 //! is undone and why it is made. A step that has to wait says for what. The guard has judged the state after each step;
 //! a step that would lower a judgement is not in the plan, its refusal is.
 
+mod assumption;
 mod effect;
+mod eligibility;
 mod gates;
 mod guard;
 mod hub;
+mod neighbours;
+mod reservations;
 mod spoke;
 mod step;
 mod text;
+mod writes;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -24,8 +29,9 @@ use crate::ids::ResourceId;
 use crate::proof::Proof;
 
 pub use effect::after;
+pub use eligibility::Age;
 pub use hub::plan_hub;
-pub use spoke::{Age, plan_spoke};
+pub use spoke::plan_spoke;
 pub use step::{AcceptedLoss, Step, Undo, comparable, kept};
 
 /// The state of a cluster, as people see it.
@@ -95,7 +101,8 @@ pub enum Wait {
 /// What is to be done about one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Hash of everything below: two equal plans have one id.
+    /// Hash of everything below except the times of the reads: the same estate read again gives the same id, so that an
+    /// approval of a plan outlives the next look.
     pub id: String,
     /// The cluster's id in lower case, or the hub's name.
     pub subject: String,
@@ -139,8 +146,18 @@ impl Plan {
         self.waits = waits;
         self.made_from = digest(&estate_text(estate));
         self.id = String::new();
-        self.id = digest(&json!(self).to_string());
+        self.id = digest(&self.timeless().to_string());
         self
+    }
+
+    fn timeless(&self) -> Value {
+        let mut text = json!(self);
+        for promise in ["/proof/egress", "/proof/reach"] {
+            if let Some(judgement) = text.pointer_mut(promise).and_then(Value::as_object_mut) {
+                judgement.remove("oldest_read");
+            }
+        }
+        text
     }
 
     pub(crate) fn empty(subject: String) -> Self {

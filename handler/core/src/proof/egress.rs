@@ -12,6 +12,9 @@ use crate::ids::ResourceId;
 #[must_use]
 pub fn egress(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterView<'_>) -> Judgement {
     let mut missing = Vec::new();
+    if cluster.subnets().is_empty() {
+        missing.push("the cluster's pools and their subnets".to_owned());
+    }
     for pool in cluster.pools() {
         if pool.node_public_ip {
             return Judgement::broken(
@@ -34,6 +37,10 @@ pub fn egress(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterVie
     }
     if cluster.is_auto_provisioned() {
         missing.push("subnets of auto-provisioned nodes, which ARM does not show".to_owned());
+    }
+    match hub_exit(estate, hub) {
+        Ok(mut unknown) => missing.append(&mut unknown),
+        Err(broken) => return broken,
     }
     for subnet in cluster.subnets() {
         match judge_subnet(estate, hub, facts, &subnet) {
@@ -79,7 +86,7 @@ fn judge_subnet(estate: &Estate, hub: &Hub, facts: &HubFacts, id: &ResourceId) -
             return Ok(missing);
         }
     };
-    for interval in &cut {
+    for interval in cut.iter().filter(|i| i.is_public()) {
         let leak = |what: &str| {
             Judgement::broken(
                 interval.first.to_string(),
@@ -108,6 +115,40 @@ fn judge_subnet(estate: &Estate, hub: &Hub, facts: &HubFacts, id: &ResourceId) -
     }
     missing.extend(hub_path(estate, hub, &vnet_id));
     Ok(missing)
+}
+
+/// What cannot be said about the firewall's own way out, or why it is not the NAT gateway: a NAT gateway serves only what
+/// the subnet's routes send to the internet (Azure NAT gateway overview), so a default route to anything else leads around it.
+fn hub_exit(estate: &Estate, hub: &Hub) -> Result<Vec<String>, Judgement> {
+    let Some(id) = estate.firewall(&hub.firewall).and_then(|f| f.subnet()) else {
+        return Ok(vec![format!("the subnet of the firewall {}", hub.firewall.name())]);
+    };
+    let (Some(subnet), Some(vnet)) = (estate.subnet(&id), estate.vnet(&hub.virtual_network)) else {
+        return Ok(vec![format!("the subnet {id}")]);
+    };
+    let attached = subnet.route_table();
+    let Some(table) = attached.as_ref() else {
+        return Ok(Vec::new());
+    };
+    let table = match attached_table(estate, Some(table)) {
+        Ok(table) => table,
+        Err(reason) => return Ok(vec![reason]),
+    };
+    let cut = match intervals(&vnet, table) {
+        Ok(cut) => cut,
+        Err(unreadable) => return Ok(unreadable),
+    };
+    match cut.iter().find(|i| i.is_public() && i.next_hop != NextHop::Internet) {
+        Some(interval) => Err(Judgement::broken(
+            interval.first.to_string(),
+            vec![
+                format!("subnet {} of the firewall", id.name()),
+                interval.route.clone(),
+                "leads around the NAT gateway".to_owned(),
+            ],
+        )),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What keeps packets from reaching the firewall; without it traffic stops rather than leaks, so the address is not proven.

@@ -19,8 +19,9 @@ pub struct Firewall {
     network: Vec<Collection>,
     application: Vec<Collection>,
     dns_proxy: bool,
-    /// Groups that the policy names and that were not read.
-    unread: Vec<String>,
+    /// Why no answer is sure: groups that the policy names and that were not read, or that are being updated. Azure shows
+    /// the wanted rules of a group before they are in force, and no longer shows those that still are.
+    doubts: Vec<String>,
 }
 
 /// Where a flow comes from and goes to.
@@ -49,8 +50,8 @@ struct Collection {
     group: String,
     name: String,
     deny: bool,
-    /// False while the group is being updated: Azure shows the wanted rules before they are in force.
-    in_force: bool,
+    /// False if the action is neither `Allow` nor `Deny`.
+    readable: bool,
     rules: Vec<Value>,
 }
 
@@ -85,12 +86,12 @@ impl Firewall {
                 .first()
                 .and_then(|id| estate.policy(id))
                 .is_some_and(|p| p.dns_proxy()),
-            unread: Vec::new(),
+            doubts: Vec::new(),
         };
         // The chain starts with the child; the root's collections are evaluated first.
         for (level, policy_id) in chain.iter().rev().enumerate() {
             let Some(policy) = estate.policy(policy_id) else {
-                firewall.unread.push(policy_id.to_string());
+                firewall.doubts.push(format!("{policy_id} was not read"));
                 continue;
             };
             let mut groups = policy.rule_collection_groups();
@@ -108,7 +109,7 @@ impl Firewall {
                 match estate.get(&id) {
                     Some(group) => firewall.add_group(level, id.name(), group),
                     None if estate.is_absent(&id) => {}
-                    None => firewall.unread.push(id.to_string()),
+                    None => firewall.doubts.push(format!("{id} was not read")),
                 }
             }
         }
@@ -120,8 +121,8 @@ impl Firewall {
     /// What the firewall does with a flow.
     #[must_use]
     pub fn answer(&self, flow: &Flow<'_>) -> Verdict {
-        if let Some(group) = self.unread.first() {
-            return Verdict::Unsure(format!("{group} was not read"));
+        if let Some(doubt) = self.doubts.first() {
+            return Verdict::Unsure(doubt.clone());
         }
         // A rule that may match spoils only the opposite answer.
         let (mut may_allow, mut may_deny) = (None, None);
@@ -134,7 +135,7 @@ impl Firewall {
                 } else {
                     application_match(rule, flow)
                 };
-                if !collection.in_force && matched == Match::Yes {
+                if !collection.readable && matched == Match::Yes {
                     matched = Match::Maybe;
                 }
                 let label = || {
@@ -162,18 +163,23 @@ impl Firewall {
 
     fn add_group(&mut self, level: usize, group_name: &str, group: &Value) {
         let group_priority = number(group, "/properties/priority");
-        let in_force =
-            text(group, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"));
+        let state = text(group, "/properties/provisioningState").unwrap_or("unknown");
+        if !state.eq_ignore_ascii_case("Succeeded") {
+            self.doubts.push(format!(
+                "the rules of {group_name} are not known to be in force (state {state})"
+            ));
+        }
         let collections = group.pointer("/properties/ruleCollections").and_then(Value::as_array);
         for body in collections.into_iter().flatten() {
             let rules = body.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+            let action = text(body, "/action/type").unwrap_or_default().to_ascii_lowercase();
             let collection = |kind: &str| Collection {
                 // A missing priority sorts first, as the lowest number would.
                 order: (level, group_priority, number(body, "/priority")),
                 group: group_name.to_owned(),
                 name: text(body, "/name").unwrap_or_default().to_owned(),
-                deny: text(body, "/action/type").is_some_and(|a| a.eq_ignore_ascii_case("Deny")),
-                in_force,
+                deny: action == "deny",
+                readable: action == "deny" || action == "allow",
                 rules: rules
                     .iter()
                     .filter(|r| text(r, "/ruleType").is_some_and(|t| t.eq_ignore_ascii_case(kind)))
@@ -194,16 +200,19 @@ impl Firewall {
         source_match(rule, flow.source)
             .min(protocol_match(rule, protocol))
             .min(port_match(rule, &port))
-            .min(self.target_match(rule, target))
+            .min(self.target_match(rule, target, matches!(flow.destination, Destination::Tag { .. })))
     }
 
-    fn target_match(&self, rule: &Value, target: &str) -> Match {
+    fn target_match(&self, rule: &Value, target: &str, is_tag: bool) -> Match {
         let names = strings(rule, "/destinationFqdns");
         let by_name = if names.iter().any(|n| n.eq_ignore_ascii_case(target)) {
             // Without the proxy the firewall does not evaluate names in network rules.
             if self.dns_proxy { Match::Yes } else { Match::No }
-        } else if names.is_empty() || is_name(target) {
-            // Two names may share an address, but a rule that relies on that is nobody's intent.
+        } else if self.dns_proxy && names.iter().any(|name| is_under(name, target)) {
+            Match::Maybe
+        } else if names.is_empty() || is_name(target) || is_tag || !self.dns_proxy {
+            // Two names may share an address, but a rule that relies on that is nobody's intent. The names behind an FQDN
+            // tag that a cluster cannot do without are demanded one by one.
             Match::No
         } else {
             Match::Maybe
@@ -299,10 +308,16 @@ fn source_match(rule: &Value, source: Ipv4Net) -> Match {
 }
 
 fn protocol_match(rule: &Value, wanted: IpProtocol) -> Match {
-    let found = strings(rule, "/ipProtocols")
+    let protocols = strings(rule, "/ipProtocols");
+    let found = protocols
         .iter()
         .any(|p| p.eq_ignore_ascii_case("Any") || p.eq_ignore_ascii_case(&wanted.to_string()));
-    if found { Match::Yes } else { Match::No }
+    match (found, wanted) {
+        (true, _) => Match::Yes,
+        // Whoever wants every protocol wants the rule's too, and others beside them.
+        (false, IpProtocol::Any) if !protocols.is_empty() => Match::Maybe,
+        (false, _) => Match::No,
+    }
 }
 
 fn port_match(rule: &Value, wanted: &str) -> Match {
@@ -318,7 +333,8 @@ fn port_match(rule: &Value, wanted: &str) -> Match {
     strings(rule, "/destinationPorts")
         .into_iter()
         .map(|port| match port_range(port) {
-            None => Match::Yes,
+            None if port == "*" => Match::Yes,
+            None => Match::Maybe,
             Some((low, high)) if low <= first && last <= high => Match::Yes,
             Some((low, high)) if high < first || last < low => Match::No,
             Some(_) => Match::Maybe,
@@ -345,7 +361,8 @@ fn address_match(expression: &str, wanted: &str) -> Match {
     }
 }
 
-fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
+/// The first and last address of an address, prefix or range; `None` for names and tags.
+pub(super) fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     if let Some((low, high)) = text.split_once('-') {
         return Some((low.trim().parse().ok()?, high.trim().parse().ok()?));
     }
@@ -357,6 +374,13 @@ fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
 
 fn is_name(text: &str) -> bool {
     address_range(text).is_none() && text.contains('.')
+}
+
+/// True if the wildcard `wanted` covers `name`.
+fn is_under(name: &str, wanted: &str) -> bool {
+    wanted.strip_prefix('*').is_some_and(|suffix| {
+        name.to_ascii_lowercase().ends_with(&suffix.to_ascii_lowercase()) && name.len() > suffix.len()
+    })
 }
 
 fn number(body: &Value, pointer: &str) -> u64 {

@@ -16,6 +16,9 @@ pub use firewall::{Firewall, Flow, Verdict};
 pub use reach::reach;
 pub use routes::{Interval, NextHop, intervals};
 
+/// How many unknowns a person is shown; the data has them all.
+const SHOWN: usize = 3;
+
 /// What was found out about a promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "judgement", rename_all = "lowercase")]
@@ -103,7 +106,14 @@ impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Holds { witness, .. } => write!(f, "holds: {witness}"),
-            Self::Unknown { missing } => write!(f, "unknown: {}", missing.join("; ")),
+            Self::Unknown { missing } => {
+                let shown = missing.len().min(SHOWN);
+                write!(f, "unknown: {}", missing[..shown].join("; "))?;
+                match missing.len() - shown {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
+            }
             Self::Broken { counter } => write!(f, "broken: {} ({})", counter.destination, counter.hops.join(" -> ")),
         }
     }

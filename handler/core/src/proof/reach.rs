@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 
 use super::Judgement;
-use super::firewall::{Firewall, Flow, Verdict};
+use super::firewall::{Firewall, Flow, Verdict, address_range};
 use super::routes::{Interval, NextHop, attached_table, intervals};
 use crate::blueprint::{Destination, HubFacts, Requirement};
 use crate::config::Hub;
@@ -22,6 +22,9 @@ pub fn reach(
     let firewall = Firewall::read(estate, hub);
     let mut missing = Vec::new();
     let mut by_firewall = 0_usize;
+    if cluster.subnets().is_empty() {
+        missing.push("the cluster's pools and their subnets".to_owned());
+    }
     for subnet in cluster.subnets() {
         let way = match Way::of(estate, hub, facts, cluster, &subnet) {
             Ok(way) => way,
@@ -97,8 +100,12 @@ impl Way {
     }
 
     fn towards(&self, firewall: &Firewall, requirement: &Requirement) -> Verdict {
+        let hops = self.next_hops(&requirement.destination);
+        if hops.is_empty() {
+            return Verdict::Unsure("no route leads to a public address".to_owned());
+        }
         let mut worst = Verdict::Allowed(String::new());
-        for next_hop in self.next_hops(&requirement.destination) {
+        for next_hop in hops {
             let verdict = match next_hop {
                 NextHop::Appliance(hop) if *hop == self.firewall => self.through(firewall, requirement),
                 NextHop::Appliance(hop) => Verdict::Unsure(format!("goes to {hop}, an appliance we do not know")),
@@ -134,18 +141,15 @@ impl Way {
     /// The next hops that packets to a destination may take: those of all public addresses when only a name is known.
     fn next_hops(&self, destination: &Destination) -> Vec<&NextHop> {
         let literal = match destination {
-            Destination::Network { target, .. } => target
-                .parse::<Ipv4Net>()
-                .ok()
-                .or_else(|| target.parse().ok().and_then(|a| Ipv4Net::new(a, 32).ok())),
+            Destination::Network { target, .. } => address_range(target),
             Destination::Name { .. } | Destination::Tag { .. } => None,
         };
         let mut hops: Vec<&NextHop> = self
             .cut
             .iter()
             .filter(|i| match literal {
-                Some(prefix) => i.first <= prefix.broadcast() && prefix.network() <= i.last,
-                None => is_public(i) && !(i.first == self.return_route && i.last == self.return_route),
+                Some((low, high)) => i.first <= high && low <= i.last,
+                None => i.is_public() && !(i.first == self.return_route && i.last == self.return_route),
             })
             .map(|i| &i.next_hop)
             .collect();
@@ -156,19 +160,10 @@ impl Way {
     fn hops(&self) -> Vec<String> {
         self.cut
             .iter()
-            .find(|i| is_public(i))
+            .find(|i| i.is_public())
             .map(|i| i.route.clone())
             .into_iter()
             .collect()
-    }
-}
-
-/// Names resolve to public addresses here; what stays private or is dropped by the system routes does not concern them.
-fn is_public(interval: &Interval) -> bool {
-    match interval.next_hop {
-        NextHop::Local | NextHop::Peered(_) => false,
-        NextHop::Dropped => !interval.route.starts_with("system route"),
-        NextHop::Internet | NextHop::Appliance(_) | NextHop::Gateway | NextHop::Unreadable(_) => true,
     }
 }
 

@@ -59,6 +59,19 @@ const UNROUTED: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(100, 64, 0, 0), 10),
 ];
 
+impl Interval {
+    /// True if the addresses are on the internet; private ones are none of the egress promise's business, and names that
+    /// a cluster needs do not resolve to them. An interval never straddles the edge, because [`UNROUTED`] is cut too.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        let private = UNROUTED
+            .iter()
+            .filter_map(|(address, length)| Ipv4Net::new(*address, *length).ok())
+            .any(|prefix| prefix.contains(&self.first));
+        !private && !matches!(self.next_hop, NextHop::Local | NextHop::Peered(_))
+    }
+}
+
 /// Cuts the whole address space by the effective routes of a subnet of `vnet` that carries `table`.
 ///
 /// # Errors

@@ -1,0 +1,83 @@
+//! What a waiting step waits for has come about when it is written. The guard judges a step in that estate, so that a wait
+//! is not mistaken for a loss; what no wait names is left as it is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::gates::{Scene, is_moving};
+use super::neighbours::Neighbour;
+use super::{Step, Wait, after};
+use crate::blueprint::{Contribution, edit_group, rule_collection_group_id};
+use crate::estate::{Estate, rule_collection_groups};
+use crate::finding::Code;
+use crate::ids::ResourceId;
+
+/// The estate in which `step` will be written.
+pub(super) fn waits_over(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate, step: &Step) -> Estate {
+    let mut then = estate.clone();
+    let waits_for = |code| step.waits.contains(&Wait::Person { code });
+    if step.waits.contains(&Wait::Rules) {
+        then = rules_in_force(scene, neighbours, then);
+    }
+    if step.waits.contains(&Wait::Peering) {
+        connect_peerings(scene, &mut then);
+    }
+    if waits_for(Code::DnsProxyOff) {
+        edit(&mut then, &scene.facts.policy, |policy| {
+            policy["properties"]["dnsSettings"]["enableProxy"] = json!(true);
+        });
+    }
+    then
+}
+
+/// The running writes on the rules have ended, and the group holds the cluster's part and those of its neighbours.
+fn rules_in_force(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], mut estate: Estate) -> Estate {
+    for id in rule_collection_groups(&estate, scene.config, scene.hub) {
+        if estate.get(&id).is_some_and(is_moving) {
+            edit(&mut estate, &id, |group| {
+                group["properties"]["provisioningState"] = json!("Succeeded");
+            });
+        }
+    }
+    let mut parts: BTreeMap<ResourceId, Contribution> = neighbours
+        .iter()
+        .filter(|n| n.shares_subnet)
+        .map(|n| (n.id.clone(), n.contribution.clone()))
+        .collect();
+    parts.insert(scene.id.clone(), scene.contribution.clone());
+    let group = rule_collection_group_id(scene.config, &scene.facts.policy);
+    let present = estate.get(&group);
+    if present.is_none() && !estate.is_absent(&group) {
+        return estate;
+    }
+    let edit = edit_group(scene.config, scene.hub, &scene.facts.policy, present, &parts, &[]);
+    after(&estate, &Step::put("rules", edit.id, edit.body, ""))
+}
+
+fn connect_peerings(scene: &Scene<'_>, estate: &mut Estate) {
+    for side in &scene.blueprint.peerings {
+        edit(estate, &side.local, |vnet| {
+            let peerings = vnet["properties"]["virtualNetworkPeerings"].as_array_mut();
+            let present = peerings.into_iter().flatten().find(|p| {
+                p.pointer("/properties/remoteVirtualNetwork/id")
+                    .and_then(Value::as_str)
+                    .is_some_and(|id| id.eq_ignore_ascii_case(side.remote.as_str()))
+            });
+            if let Some(peering) = present {
+                peering["properties"]["peeringState"] = json!("Connected");
+                peering["properties"]["peeringSyncLevel"] = json!("FullyInSync");
+                peering["properties"]["provisioningState"] = json!("Succeeded");
+                peering["properties"]["allowVirtualNetworkAccess"] = json!(true);
+                peering["properties"]["allowForwardedTraffic"] = json!(true);
+            }
+        });
+    }
+}
+
+fn edit(estate: &mut Estate, id: &ResourceId, change: impl FnOnce(&mut Value)) {
+    if let (Some(mut body), Some(read_at)) = (estate.get(id).cloned(), estate.read_at(id)) {
+        change(&mut body);
+        estate.insert(id.clone(), Some(body), read_at);
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether a cluster may be wired at all, and in which mode. Every refusal is a finding that says what would help; nothing
+//! here writes or waits, and what is not known counts against writing.
+
+use time::OffsetDateTime;
+
+use super::gates::Scene;
+use crate::config::{Config, Mode};
+use crate::estate::ClusterView;
+use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+
+/// What is known about the age of a cluster and of the installation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Age {
+    /// When Hubward was installed; `None` if the ledger has lost it.
+    pub installed_at: Option<OffsetDateTime>,
+    /// True if a create event of the cluster was seen after the installation.
+    pub create_seen: bool,
+}
+
+pub(super) fn effective_mode(config: &Config, cluster: &ClusterView<'_>, age: Age) -> (Mode, Option<Finding>) {
+    let older = |why: &str| {
+        let finding = Finding::info(
+            Code::OlderThanInstallation,
+            format!("{} {why}; it is observed and not written", cluster.name()),
+            "Approve the cluster when its owner agrees to one reset of open connections.",
+        );
+        (Mode::Observe, Some(finding))
+    };
+    match (age.installed_at, cluster.created_at()) {
+        (None, _) => older("was found by a ledger that does not know when Hubward was installed"),
+        (Some(installed), Some(created)) if created < installed => older("is older than the installation"),
+        (Some(_), None) if !age.create_seen => older("may be older than the installation"),
+        (Some(_), _) => (config.mode, None),
+    }
+}
+
+pub(super) fn not_eligible(config: &Config, id: &ResourceId, cluster: &ClusterView<'_>) -> Option<Finding> {
+    let name = cluster.name();
+    let no = |code, message: String, help: &str| Some(Finding::blocking(code, message, help));
+    if cluster.provisioning_state().eq_ignore_ascii_case("Deleting") {
+        return no(Code::ClusterDeleting, format!("{name} is being deleted"), "");
+    }
+    if config.hub_for_location(cluster.location()).is_none() {
+        return no(
+            Code::NoHubForLocation,
+            format!("no hub is configured for {} ({name})", cluster.location()),
+            "Add a hub with this location to the configuration.",
+        );
+    }
+    // AKS forbids changes in the network it made (AKS concepts-network-cni-overview.md).
+    let managed = cluster.pools().iter().any(|p| p.subnet.is_none())
+        || cluster.subnets().iter().any(|s| {
+            s.resource_group()
+                .zip(cluster.node_resource_group())
+                .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+        });
+    if managed {
+        return no(
+            Code::ManagedVirtualNetwork,
+            format!("{name} lies in a network that AKS manages"),
+            "Only clusters in a virtual network of your own can be led through the hub.",
+        );
+    }
+    let mut vnets: Vec<ResourceId> = cluster.subnets().iter().filter_map(ResourceId::parent).collect();
+    vnets.dedup();
+    if vnets.len() != 1 {
+        return no(
+            Code::SeveralVirtualNetworks,
+            format!("the pools of {name} lie in {} virtual networks", vnets.len()),
+            "All pools of a cluster must lie in one virtual network.",
+        );
+    }
+    if let Some(outside) = [id, &vnets[0]].into_iter().find(|id| !config.scope.covers(id)) {
+        return no(
+            Code::OutOfScope,
+            format!("{outside} lies outside the configured scope"),
+            "Add its subscription to scope.subscriptions, or leave the cluster alone.",
+        );
+    }
+    const MOVABLE: [&str; 3] = ["loadBalancer", "userAssignedNATGateway", "userDefinedRouting"];
+    if !MOVABLE.iter().any(|t| cluster.outbound_type().eq_ignore_ascii_case(t)) {
+        return no(
+            Code::OutboundTypeUnsupported,
+            format!(
+                "{name} has outboundType {}, which a route table does not move",
+                cluster.outbound_type()
+            ),
+            "Change outboundType to loadBalancer, userAssignedNATGateway or userDefinedRouting.",
+        );
+    }
+    // kubenet and its table belong together: AKS writes a route per node into it (AKS configure-kubenet.md).
+    if cluster.network_plugin().eq_ignore_ascii_case("kubenet") {
+        return no(
+            Code::KubenetUnsupported,
+            format!("{name} uses kubenet, whose route table belongs to AKS"),
+            "Clusters with Azure CNI can be wired.",
+        );
+    }
+    if let Some(pool) = cluster.pools().iter().find(|p| p.node_public_ip) {
+        return no(
+            Code::NodePublicAddress,
+            format!(
+                "nodes of pool {} of {name} have public addresses of their own",
+                pool.name
+            ),
+            "Replace the pool by one without enableNodePublicIP.",
+        );
+    }
+    None
+}
+
+/// A network that overlaps the hub or one of its peers cannot be peered (Azure refuses it), and would be ambiguous.
+pub(super) fn overlap(scene: &Scene<'_>) -> Option<Finding> {
+    let ours = scene.estate.vnet(&scene.blueprint.vnet)?.address_space();
+    let hub = scene.estate.vnet(&scene.hub.virtual_network)?;
+    let mut others: Vec<(String, Vec<ipnet::Ipv4Net>)> = vec![("the hub".to_owned(), hub.address_space())];
+    for peering in hub.peerings() {
+        if let Some(remote) = peering.remote().filter(|r| *r != scene.blueprint.vnet) {
+            others.push((remote.name().to_owned(), peering.remote_address_space()));
+        }
+    }
+    let meets = |a: &ipnet::Ipv4Net, b: &ipnet::Ipv4Net| a.contains(b) || b.contains(a);
+    others.into_iter().find_map(|(name, spaces)| {
+        let (mine, theirs) = ours
+            .iter()
+            .find_map(|a| spaces.iter().find(|b| meets(a, b)).map(|b| (*a, *b)))?;
+        Some(Finding::blocking(
+            Code::AddressSpaceOverlap,
+            format!("{mine} of {} overlaps {theirs} of {name}", scene.blueprint.vnet.name()),
+            "Give the spoke an address space of its own; nothing is written until then.",
+        ))
+    })
+}

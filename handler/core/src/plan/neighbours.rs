@@ -1,0 +1,105 @@
+//! Who else lives in the subnets of a switch: it changes their fate too, so they must be as ready as the cluster itself.
+//!
+//! Neighbours are the clusters of the estate; a network interface that belongs to none of them is a stranger, of whom nobody
+//! knows what it needs, and stops the switch. Subnets that carry our table already are past the question.
+
+use std::collections::BTreeSet;
+
+use super::Wait;
+use super::gates::{Gates, Scene, readiness};
+use crate::blueprint::{Contribution, contribution};
+use crate::estate::{ClusterView, Kind};
+use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+
+/// Another cluster of the spoke with what it needs.
+pub(super) struct Neighbour<'a> {
+    pub(super) id: &'a ResourceId,
+    pub(super) cluster: ClusterView<'a>,
+    pub(super) contribution: Contribution,
+    /// True if it has a subnet in common with the cluster.
+    pub(super) shares_subnet: bool,
+}
+
+/// The other clusters of the estate in the same network. One of which a subnet is not known is left out, and its interfaces
+/// are strangers.
+pub(super) fn neighbours<'a>(scene: &Scene<'a>) -> Vec<Neighbour<'a>> {
+    let vnet = &scene.blueprint.vnet;
+    let mine: BTreeSet<&ResourceId> = scene.blueprint.subnets.iter().map(|s| &s.id).collect();
+    scene
+        .estate
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| *id != scene.id && Kind::of(id) == Some(Kind::ManagedCluster))
+        .filter_map(|id| {
+            let cluster = scene.estate.cluster(id)?;
+            let subnets = cluster.subnets();
+            subnets.iter().find(|s| s.parent().as_ref() == Some(vnet))?;
+            Some(Neighbour {
+                id,
+                cluster,
+                contribution: contribution(scene.estate, id, &cluster, &scene.contribution.hub)?,
+                shares_subnet: subnets.iter().any(|s| mine.contains(s)),
+            })
+        })
+        .collect()
+}
+
+/// What the neighbours of the subnets still to be switched are not ready for.
+pub(super) fn neighbour_gates(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates) {
+    for neighbour in neighbours.iter().filter(|n| n.shares_subnet) {
+        let theirs = readiness(&Scene {
+            id: neighbour.id,
+            cluster: neighbour.cluster,
+            contribution: &neighbour.contribution,
+            ..*scene
+        });
+        if theirs.waits.contains(&Wait::Rules) {
+            gates.findings.push(Finding::warning(
+                Code::SharedSubnet,
+                format!(
+                    "{} shares a subnet with {}, whose rules are not in force",
+                    scene.cluster.name(),
+                    neighbour.cluster.name()
+                ),
+                "Both are switched by the same write; approve the other cluster if it is only observed.",
+            ));
+        }
+        gates.waits.extend(theirs.waits);
+        gates.findings.extend(theirs.findings);
+    }
+    strangers(scene, neighbours, gates);
+}
+
+fn strangers(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates) {
+    let known: BTreeSet<String> = neighbours
+        .iter()
+        .filter_map(|n| n.cluster.node_resource_group())
+        .chain(scene.cluster.node_resource_group())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    for wish in &scene.blueprint.subnets {
+        let Some(subnet) = scene.estate.subnet(&wish.id) else {
+            continue;
+        };
+        if subnet.route_table().is_some() {
+            continue;
+        }
+        let stranger = subnet.ip_configurations().into_iter().find(|interface| {
+            interface
+                .resource_group()
+                .is_none_or(|group| !known.contains(&group.to_ascii_lowercase()))
+        });
+        if let Some(interface) = stranger {
+            gates.findings.push(Finding::blocking(
+                Code::SharedSubnet,
+                format!(
+                    "the subnet {} is shared with {}, of which it is not known what it needs to reach",
+                    wish.id.name(),
+                    interface.resource_group().unwrap_or(interface.as_str())
+                ),
+                "Give the cluster a subnet of its own, or wire the other cluster first.",
+            ));
+        }
+    }
+}

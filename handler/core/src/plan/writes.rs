@@ -1,0 +1,213 @@
+//! The writes a spoke needs: peerings, route table, switch. Each is the present document with our part in it, made only if
+//! our part is missing; what belongs to somebody else becomes a finding.
+
+use serde_json::{Value, json};
+
+use super::gates::Scene;
+use super::{AcceptedLoss, Step, Wait, comparable};
+use crate::blueprint::{PeeringSide, SubnetWish};
+use crate::config::WorkloadEgress;
+use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+
+/// The step that makes one side of the peering what it should be, if it is not.
+pub(super) fn peering(scene: &Scene<'_>, side: &PeeringSide) -> Result<Option<Step>, Finding> {
+    let hub_side = side.local == scene.hub.virtual_network;
+    let step_id = if hub_side {
+        "peer-hub-to-spoke"
+    } else {
+        "peer-spoke-to-hub"
+    };
+    let lanes = [&side.local, &side.remote];
+    let present = scene.estate.vnet(&side.local).and_then(|v| v.peering_to(&side.remote));
+    let Some(present) = present else {
+        // Azure refuses the missing side with RemotePeeringIsDisconnected while the other is there (bicep-registry-modules#6556).
+        if other_side_is_disconnected(scene, side) {
+            return Ok(None);
+        }
+        let why = format!("{} has no peering to {}", side.local.name(), side.remote.name());
+        let step = Step::put(step_id, side.id.clone(), side.body(), why)
+            .in_lanes(&lanes)
+            .waiting_for(at_rest(scene, &lanes));
+        return Ok(Some(step));
+    };
+    if present.state().eq_ignore_ascii_case("Disconnected") {
+        return Err(Finding::blocking(
+            Code::PeeringDisconnected,
+            format!(
+                "the peering {} of {} is Disconnected",
+                present.name(),
+                side.local.name()
+            ),
+            "Delete it; Hubward then makes both sides again.",
+        ));
+    }
+    if present.flags_suffice() {
+        return Ok(None);
+    }
+    if !present.name().eq_ignore_ascii_case(side.id.name()) {
+        return Err(Finding::blocking(
+            Code::ForeignPeering,
+            format!(
+                "the peering {} of {} does not allow forwarded traffic, and it is not ours to change",
+                present.name(),
+                side.local.name()
+            ),
+            "Set allowVirtualNetworkAccess and allowForwardedTraffic on it.",
+        ));
+    }
+    let mut body = comparable(present.body);
+    body["properties"]["allowVirtualNetworkAccess"] = json!(true);
+    body["properties"]["allowForwardedTraffic"] = json!(true);
+    let why = format!("the peering {} does not allow forwarded traffic", present.name());
+    let step = Step::put(step_id, side.id.clone(), body, why)
+        .over(present.body)
+        .in_lanes(&lanes)
+        .waiting_for(at_rest(scene, &lanes));
+    Ok(Some(step))
+}
+
+fn other_side_is_disconnected(scene: &Scene<'_>, side: &PeeringSide) -> bool {
+    let other = scene.estate.vnet(&side.remote).and_then(|v| v.peering_to(&side.local));
+    other.is_some_and(|p| p.state().eq_ignore_ascii_case("Disconnected"))
+}
+
+/// The table as a whole if it does not exist, otherwise each route that is missing or wrong as a child. To give an attached
+/// table its default route is a switch. Nothing while it is unknown whether the table exists: a PUT would replace it.
+pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
+    let id = &scene.blueprint.route_table;
+    let prefix = &scene.config.naming.prefix;
+    if !scene.estate.knows(id) {
+        return Vec::new();
+    }
+    let Some(table) = scene.estate.route_table(id) else {
+        let body = scene.blueprint.route_table_body(prefix);
+        let why = format!(
+            "{} has no route table that leads to the hub",
+            scene.blueprint.vnet.name()
+        );
+        return vec![Step::put("route-table", id.clone(), body, why)];
+    };
+    let present = table.routes();
+    let mut steps = Vec::new();
+    for wish in &scene.blueprint.routes {
+        let same = present.iter().find(|r| r.name.eq_ignore_ascii_case(wish.id.name()));
+        let kind = if wish.next_hop.is_some() {
+            "VirtualAppliance"
+        } else {
+            "Internet"
+        };
+        let right = same.is_some_and(|r| {
+            r.prefix == wish.prefix
+                && r.next_hop_type.eq_ignore_ascii_case(kind)
+                && (wish.next_hop.is_none() || r.next_hop == wish.next_hop)
+        });
+        if right {
+            continue;
+        }
+        let body = json!({"name": wish.id.name(), "properties": wish.properties()});
+        let why = format!(
+            "the route {} of {} is missing or leads elsewhere",
+            wish.id.name(),
+            id.name()
+        );
+        let mut step = Step::put(format!("route-{}", wish.id.name()), wish.id.clone(), body, why).in_lanes(&[id]);
+        if let Some(old) = route_document(scene, wish.id.name()) {
+            step = step.over(&old);
+        }
+        if !table.is_at_rest() {
+            step.waits.push(Wait::AtRest { id: id.clone() });
+        }
+        // A stale appliance address reaches nobody, so mending it cuts nobody off; anything else still carries traffic.
+        let carries = same.is_none_or(|r| !r.next_hop_type.eq_ignore_ascii_case("VirtualAppliance"));
+        if wish.next_hop.is_some() && carries && is_attached(scene, id) {
+            step.accepts = losses_of_a_switch(scene);
+        }
+        steps.push(step);
+    }
+    steps
+}
+
+fn is_attached(scene: &Scene<'_>, table: &ResourceId) -> bool {
+    let vnet = scene.estate.vnet(&scene.blueprint.vnet);
+    vnet.is_some_and(|v| v.subnets().iter().any(|s| s.route_table().as_ref() == Some(table)))
+}
+
+fn route_document(scene: &Scene<'_>, name: &str) -> Option<Value> {
+    let table = scene.estate.get(&scene.blueprint.route_table)?;
+    let routes = table.pointer("/properties/routes")?.as_array()?;
+    routes
+        .iter()
+        .find(|r| {
+            r.get("name")
+                .and_then(Value::as_str)
+                .is_some_and(|n| n.eq_ignore_ascii_case(name))
+        })
+        .cloned()
+}
+
+/// The switch of one subnet: the subnet as it is, with our table. What it waits for besides the network and the table, the
+/// caller adds.
+pub(super) fn switch(scene: &Scene<'_>, wish: &SubnetWish) -> Result<Option<Step>, Finding> {
+    let Some(subnet) = scene.estate.subnet(&wish.id) else {
+        return Ok(None);
+    };
+    if subnet.route_table().as_ref() == Some(&wish.route_table) {
+        return Ok(None);
+    }
+    if let Some(table) = subnet.route_table() {
+        return Err(Finding::blocking(
+            Code::ForeignRouteTable,
+            format!("the subnet {} carries the route table {table}", wish.id.name()),
+            "Detach it, or lead its default route to the firewall yourself.",
+        ));
+    }
+    if subnet.is_reserved() {
+        return Err(Finding::blocking(
+            Code::ReservedSubnet,
+            format!("the subnet {} belongs to another Azure service", wish.id.name()),
+            "Put the pool into a subnet of its own.",
+        ));
+    }
+    let mut body = comparable(subnet.body);
+    body["properties"]["routeTable"] = json!({"id": wish.route_table.as_str()});
+    let vnet = &scene.blueprint.vnet;
+    let mut waits = at_rest(scene, &[vnet]);
+    if scene
+        .estate
+        .route_table(&wish.route_table)
+        .is_some_and(|t| !t.is_at_rest())
+    {
+        waits.push(Wait::AtRest {
+            id: wish.route_table.clone(),
+        });
+    }
+    let why = format!("{} still leaves from its own address", wish.id.name());
+    let mut step = Step::put(format!("switch-{}", wish.id.name()), wish.id.clone(), body, why)
+        .over(subnet.body)
+        .in_lanes(&[vnet])
+        .waiting_for(waits);
+    step.accepts = losses_of_a_switch(scene);
+    Ok(Some(step))
+}
+
+/// True for a step that leads traffic of a running cluster to the firewall which did not go there before.
+pub(super) fn is_switch(step: &Step) -> bool {
+    step.accepts.contains(&AcceptedLoss::OpenConnections)
+}
+
+fn losses_of_a_switch(scene: &Scene<'_>) -> Vec<AcceptedLoss> {
+    let mut accepts = vec![AcceptedLoss::OpenConnections];
+    if scene.hub.workload_egress != WorkloadEgress::Web {
+        accepts.push(AcceptedLoss::NotInRules);
+    }
+    accepts
+}
+
+fn at_rest(scene: &Scene<'_>, networks: &[&ResourceId]) -> Vec<Wait> {
+    networks
+        .iter()
+        .filter(|id| scene.estate.vnet(id).is_some_and(|v| !v.is_at_rest()))
+        .map(|id| Wait::AtRest { id: (*id).clone() })
+        .collect()
+}

@@ -1,0 +1,292 @@
+//! A hub with its spokes as Azure shows them, for tests of the pure core.
+//!
+//! The documents have the shapes of real answers (casing of AKS ids, `W/""` etags, inline subnets and peerings, rule groups
+//! with empty arrays). Time does not pass here; a step takes effect by the core's own model of it.
+
+#![allow(dead_code, reason = "each test binary uses its own part of the fixture")]
+
+pub mod documents;
+
+use std::collections::BTreeMap;
+
+use hubward_core::blueprint::{self, Contribution, HubFacts, hub_facts};
+use hubward_core::config::{Config, Hub};
+use hubward_core::estate::Estate;
+use hubward_core::finding::Code;
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Age, Plan, after, plan_hub, plan_spoke};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+#[allow(unused_imports, reason = "each test binary uses its own part of the fixture")]
+pub use documents::{EGRESS_IP, FIREWALL_IP, SUBSCRIPTION};
+
+/// When Hubward was installed; the clusters of the fixture are made an hour later.
+pub const INSTALLED: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
+/// When the fixture's documents were read.
+pub const READ: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+
+/// The estate with the configuration it is judged by.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub estate: Estate,
+    pub config: Config,
+}
+
+/// The configuration, with the value of `workload_egress`.
+pub fn config(egress: &str) -> Config {
+    let toml = format!(
+        r#"
+mode = "correct"
+
+[scope]
+subscriptions = ["{SUBSCRIPTION}"]
+
+[hubs.main]
+location = "westeurope"
+virtual_network = "{vnet}"
+firewall = "{firewall}"
+nat_gateway = "{nat}"
+workload_egress = "{egress}"
+
+[[hubs.main.rules.application]]
+name = "partner-api"
+targets = ["api.partner.example"]
+protocols = ["https:443"]
+"#,
+        vnet = id("hub", "virtualNetworks/hub-vnet"),
+        firewall = id("hub", "azureFirewalls/hub-firewall"),
+        nat = id("hub", "natGateways/hub-nat"),
+    );
+    Config::load(&toml, &BTreeMap::new()).unwrap()
+}
+
+/// The id of a networking resource of the fixture's subscription.
+pub fn id(group: &str, tail: &str) -> ResourceId {
+    ResourceId::parse(&format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Network/{tail}"
+    ))
+    .unwrap()
+}
+
+/// The id of a cluster as AKS writes it: with a small `g` in `resourcegroups`.
+pub fn cluster_id(spoke: &str, name: &str) -> ResourceId {
+    ResourceId::parse(&format!(
+        "/subscriptions/{SUBSCRIPTION}/resourcegroups/{spoke}/providers/Microsoft.ContainerService/managedClusters/{name}"
+    ))
+    .unwrap()
+}
+
+impl World {
+    /// A hub without spokes.
+    pub fn hub() -> Self {
+        let mut world = Self {
+            estate: Estate::default(),
+            config: config("rules"),
+        };
+        for (id, body) in documents::hub() {
+            world.put(&id, body);
+        }
+        world.gone(&world.our_group());
+        world
+    }
+
+    /// The hub and one new cluster `shop` in the spoke `a` (10.1.0.0/16), nothing of ours made yet.
+    pub fn fresh() -> Self {
+        Self::hub().with_spoke("a", 1).with_cluster("a", "shop", "nodes")
+    }
+
+    /// Everything of [`World::fresh`] wired.
+    pub fn wired() -> Self {
+        let mut world = Self::fresh();
+        world.wire(&shop());
+        world
+    }
+
+    /// A spoke network `{name}-vnet` with the address space 10.{n}.0.0/16 and the subnets `nodes` and `more`.
+    pub fn with_spoke(mut self, name: &str, n: u8) -> Self {
+        let vnet = vnet(name);
+        self.put(&vnet, documents::spoke_vnet(&vnet, n));
+        self.gone(&blueprint::route_table_id(&self.config, &vnet));
+        self
+    }
+
+    /// A cluster in the subnet of the spoke, with its outbound load balancer.
+    pub fn with_cluster(mut self, spoke: &str, name: &str, subnet: &str) -> Self {
+        let id = cluster_id(spoke, name);
+        self.put(&id, documents::cluster(&id, &vnet(spoke).child("subnets", subnet)));
+        let balancer = load_balancer(spoke, name);
+        self.put(&balancer, documents::load_balancer(&balancer));
+        self
+    }
+
+    pub fn put(&mut self, id: &ResourceId, body: Value) {
+        self.estate.insert(id.clone(), Some(body), READ);
+    }
+
+    pub fn gone(&mut self, id: &ResourceId) {
+        self.estate.insert(id.clone(), None, READ);
+    }
+
+    /// The estate without what was read of `id`.
+    pub fn unread(&mut self, id: &ResourceId) {
+        let mut kept = Estate::default();
+        for (other, snapshot) in self.estate.iter().filter(|(other, _)| *other != id) {
+            kept.insert(other.clone(), snapshot.body.clone(), snapshot.read_at);
+        }
+        self.estate = kept;
+    }
+
+    pub fn edit(&mut self, id: &ResourceId, change: impl FnOnce(&mut Value)) {
+        let mut body = self
+            .estate
+            .get(id)
+            .unwrap_or_else(|| panic!("{id} is not there"))
+            .clone();
+        change(&mut body);
+        self.put(id, body);
+    }
+
+    /// Edits a subnet inside its network's document.
+    pub fn edit_subnet(&mut self, spoke: &str, subnet: &str, change: impl FnOnce(&mut Value)) {
+        self.edit(&vnet(spoke), |vnet| {
+            let subnets = vnet["properties"]["subnets"].as_array_mut().unwrap();
+            change(subnets.iter_mut().find(|s| s["name"] == subnet).unwrap());
+        });
+    }
+
+    pub fn hub_config(&self) -> &Hub {
+        &self.config.hubs["main"]
+    }
+
+    pub fn facts(&self) -> HubFacts {
+        hub_facts(&self.estate, self.hub_config()).unwrap()
+    }
+
+    pub fn our_group(&self) -> ResourceId {
+        blueprint::rule_collection_group_id(&self.config, &policy())
+    }
+
+    pub fn our_table(&self, spoke: &str) -> ResourceId {
+        blueprint::route_table_id(&self.config, &vnet(spoke))
+    }
+
+    pub fn contribution(&self, cluster: &ResourceId) -> Contribution {
+        let view = self.estate.cluster(cluster).unwrap();
+        blueprint::contribution(&self.estate, cluster, &view, "main").unwrap()
+    }
+
+    pub fn contributions(&self, clusters: &[ResourceId]) -> BTreeMap<ResourceId, Contribution> {
+        clusters.iter().map(|id| (id.clone(), self.contribution(id))).collect()
+    }
+
+    pub fn plan(&self, cluster: &ResourceId) -> Plan {
+        plan_spoke(&self.estate, &self.config, cluster, age())
+    }
+
+    pub fn plan_hub(&self, contributions: &BTreeMap<ResourceId, Contribution>) -> Plan {
+        plan_hub(&self.estate, &self.config, "main", contributions, &[])
+    }
+
+    /// Writes the plan's steps that wait for nothing.
+    pub fn start(&mut self, plan: &Plan) -> usize {
+        let steps: Vec<_> = plan.startable().cloned().collect();
+        for step in &steps {
+            self.estate = after(&self.estate, step);
+        }
+        steps.len()
+    }
+
+    /// Brings the rules of the clusters into force.
+    pub fn rules_live(&mut self, clusters: &[ResourceId]) {
+        let plan = self.plan_hub(&self.contributions(clusters));
+        self.start(&plan);
+    }
+
+    /// Wires a cluster by the plans alone, in as many rounds as it takes; a round without a write ends it.
+    pub fn wire(&mut self, cluster: &ResourceId) {
+        for _ in 0..8 {
+            let plan = self.plan(cluster);
+            let mut written = self.start(&plan);
+            if let Some(contribution) = plan.contribution.filter(|_| written == 0 || !plan.waits.is_empty()) {
+                let hub = self.plan_hub(&[(cluster.clone(), contribution)].into());
+                written += self.start(&hub);
+            }
+            if written == 0 {
+                return;
+            }
+        }
+        panic!(
+            "{} is not wired after 8 rounds:\n{}",
+            cluster.name(),
+            self.plan(cluster)
+        );
+    }
+}
+
+pub fn age() -> Age {
+    Age {
+        installed_at: Some(INSTALLED),
+        create_seen: true,
+    }
+}
+
+pub fn shop() -> ResourceId {
+    cluster_id("a", "shop")
+}
+
+pub fn vnet(spoke: &str) -> ResourceId {
+    id(spoke, &format!("virtualNetworks/{spoke}-vnet"))
+}
+
+pub fn hub_vnet() -> ResourceId {
+    id("hub", "virtualNetworks/hub-vnet")
+}
+
+pub fn policy() -> ResourceId {
+    id("hub", "firewallPolicies/hub-policy")
+}
+
+pub fn nodes(spoke: &str) -> ResourceId {
+    vnet(spoke).child("subnets", "nodes")
+}
+
+pub fn load_balancer(spoke: &str, name: &str) -> ResourceId {
+    id(&documents::node_group(spoke, name), "loadBalancers/kubernetes")
+}
+
+/// The codes of a plan's findings, in order.
+pub fn codes(plan: &Plan) -> Vec<Code> {
+    plan.findings.iter().map(|f| f.code).collect()
+}
+
+/// The ids of the plan's steps; those that can start are marked.
+pub fn steps(plan: &Plan) -> Vec<String> {
+    plan.steps
+        .iter()
+        .map(|s| format!("{}{}", s.id, if s.waits.is_empty() { " (startable)" } else { "" }))
+        .collect()
+}
+
+/// A rule collection of the kind people write.
+pub fn collection(name: &str, priority: u32, action: &str, rules: &[Value]) -> Value {
+    json!({
+        "ruleCollectionType": "FirewallPolicyFilterRuleCollection",
+        "name": name,
+        "priority": priority,
+        "action": {"type": action},
+        "rules": rules,
+    })
+}
+
+/// An application rule for HTTPS.
+pub fn https_rule(name: &str, sources: &[&str], targets: &[&str]) -> Value {
+    json!({
+        "ruleType": "ApplicationRule",
+        "name": name,
+        "protocols": [{"protocolType": "Https", "port": 443}],
+        "sourceAddresses": sources,
+        "targetFqdns": targets,
+    })
+}

@@ -1,0 +1,177 @@
+//! Applying a plan: writes what can start and records what runs. It takes no decision; what it may write, in which order
+//! and over what, is in the plan.
+//!
+//! Right before each write the target is read again: if it no longer looks as the plan saw it, the write is refused and the
+//! work looks again. A crash after the write and before its record is harmless: the next look finds the resource being
+//! updated and waits for it.
+
+mod running;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Plan, Step, comparable};
+use serde_json::{Value, json};
+
+use crate::arm::{Arm, ArmError, Operation, Read, Written};
+use crate::clock::Clock;
+use crate::ledger::lanes::LaneLease;
+use crate::ledger::operations::OperationRecord;
+use crate::ledger::{Ledger, LedgerError};
+
+pub use running::{Ended, Running, resume};
+
+/// A write must be answered well before the lease that protects it runs out: a lease cannot stop a request that is under way.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+/// Why a plan could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Azure refused or was not reached.
+    #[error("step {step}: {source}")]
+    Arm {
+        /// The step.
+        step: String,
+        /// What Azure said.
+        source: ArmError,
+    },
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What came of the startable steps.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Steps that were written, in order.
+    pub written: Vec<String>,
+    /// Steps that wait because somebody else holds a lane.
+    pub busy: Vec<String>,
+    /// Steps refused because their target changed since the plan was made.
+    pub changed: Vec<String>,
+}
+
+/// Writes the steps of `plan` that wait for nothing, at most one per lane.
+///
+/// # Errors
+/// [`ApplyError`] at the first step that Azure or the ledger refuses; the steps before it are recorded.
+pub async fn apply(
+    arm: &Arm,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+    key: &str,
+    plan: &Plan,
+    note: &Value,
+) -> Result<Applied, ApplyError> {
+    let mut applied = Applied::default();
+    let mut used: BTreeSet<ResourceId> = BTreeSet::new();
+    for step in plan.startable() {
+        if step.lanes.iter().any(|lane| used.contains(lane)) {
+            continue;
+        }
+        match enter(ledger, step).await? {
+            None => applied.busy.push(step.id.clone()),
+            Some(mut leases) => {
+                let outcome = write(arm, ledger, clock, key, step, &mut leases, note).await;
+                leave(ledger, leases).await?;
+                if outcome? {
+                    applied.written.push(step.id.clone());
+                } else {
+                    applied.changed.push(step.id.clone());
+                }
+                used.extend(step.lanes.iter().cloned());
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// Takes all lanes of a step in the order of their ids, so that two workers cannot hold one each; `None` if one is taken.
+async fn enter(ledger: &Ledger, step: &Step) -> Result<Option<Vec<LaneLease>>, LedgerError> {
+    let mut leases = Vec::new();
+    for lane in &step.lanes {
+        match ledger.lanes.enter(&lane.key()).await? {
+            Some(lease) => leases.push(lease),
+            None => {
+                leave(ledger, leases).await?;
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(leases))
+}
+
+async fn leave(ledger: &Ledger, leases: Vec<LaneLease>) -> Result<(), LedgerError> {
+    for lease in leases {
+        ledger.lanes.leave(lease).await?;
+    }
+    Ok(())
+}
+
+/// Writes one step; false if its target is no longer what the plan saw.
+async fn write(
+    arm: &Arm,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+    key: &str,
+    step: &Step,
+    leases: &mut [LaneLease],
+    note: &Value,
+) -> Result<bool, ApplyError> {
+    let failed = |source| ApplyError::Arm {
+        step: step.id.clone(),
+        source,
+    };
+    let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
+    if !still_true(step, &found) {
+        tracing::info!(step = step.id, target = %step.target, "the target changed since the plan was made");
+        return Ok(false);
+    }
+    for lease in leases.iter_mut() {
+        if lease.remaining(clock.now()) < LEASE_MARGIN && !ledger.lanes.renew(lease).await? {
+            return Ok(false);
+        }
+    }
+    tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
+    let written = arm
+        .put(&step.target, &step.api_version, &step.body)
+        .await
+        .map_err(failed)?;
+    match written {
+        Written::Done(_) => {}
+        Written::Running(operation) => {
+            let record = record(step, &operation, note);
+            ledger.operations.record(key, &record).await?;
+        }
+    }
+    Ok(true)
+}
+
+fn still_true(step: &Step, found: &Read) -> bool {
+    match (found, &step.precondition) {
+        (Read::Absent(_), None) => true,
+        (Read::Found(body), Some(expected)) => comparable(body) == *expected,
+        (Read::Absent(_), Some(_)) | (Read::Found(_), None) => false,
+    }
+}
+
+fn record(step: &Step, operation: &Operation, note: &Value) -> OperationRecord {
+    // Only documents that were written whole over somebody's fields are compared afterwards; a child of our own needs none.
+    let written = step
+        .precondition
+        .as_ref()
+        .filter(|_| step.target.is_type(SUBNET))
+        .map(|_| &step.body);
+    OperationRecord {
+        step: step.id.clone(),
+        resource: step.target.to_string(),
+        url: operation.poll_url.clone(),
+        kind: format!("{:?}", operation.style),
+        started_at: operation.started_at,
+        retry_at: operation.started_at + operation.retry_after,
+        state: json!({"operation": operation, "written": written, "note": note}),
+    }
+}
+
+const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";

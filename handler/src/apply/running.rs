@@ -1,0 +1,132 @@
+//! Operations that Azure has accepted and not finished: polled when they are due, forgotten when they end.
+
+use std::time::Duration;
+
+use hubward_core::finding::{Code, Finding};
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::kept;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::ApplyError;
+use crate::arm::{Arm, ArmFault, Operation, Progress, Read};
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::ledger::operations::OperationRecord;
+
+/// What became of the running operations of a key.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// When the next one is due; `None` if none runs.
+    pub next_due: Option<OffsetDateTime>,
+    /// The resources still being written.
+    pub resources: Vec<String>,
+    /// Those that ended now.
+    pub ended: Vec<Ended>,
+}
+
+/// An operation that ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The step that started it.
+    pub step: String,
+    /// What Azure said if it ended badly.
+    pub fault: Option<ArmFault>,
+    /// What the writer noted beside it.
+    pub note: Value,
+    /// A change of somebody's that met ours.
+    pub finding: Option<Finding>,
+}
+
+/// Polls the operations of `key` that are due.
+///
+/// # Errors
+/// [`ApplyError`] if Azure or the ledger does not answer; nothing is forgotten then.
+pub async fn resume(arm: &Arm, ledger: &Ledger, clock: &dyn Clock, key: &str) -> Result<Running, ApplyError> {
+    let mut running = Running::default();
+    for record in ledger.operations.running(key).await? {
+        let due = record.retry_at;
+        if due > clock.now() {
+            running.keep(&record, due);
+            continue;
+        }
+        let Some(operation) = operation(&record) else {
+            // A record that cannot be read is dropped: the next look sees the resource itself.
+            ledger.operations.forget(key, &record.step).await?;
+            continue;
+        };
+        let progress = arm.poll(&operation).await.map_err(|source| ApplyError::Arm {
+            step: record.step.clone(),
+            source,
+        })?;
+        match progress {
+            Progress::Running { retry_after } => {
+                let due = clock.now() + retry_after.max(Duration::from_secs(1));
+                let mut next = record.clone();
+                next.retry_at = due;
+                ledger.operations.record(key, &next).await?;
+                running.keep(&record, due);
+            }
+            Progress::Done => {
+                let finding = lost_update(arm, &record, &operation).await?;
+                ledger.operations.forget(key, &record.step).await?;
+                running.ended.push(ended(&record, None, finding));
+            }
+            Progress::Failed(fault) => {
+                ledger.operations.forget(key, &record.step).await?;
+                running.ended.push(ended(&record, Some(fault), None));
+            }
+        }
+    }
+    Ok(running)
+}
+
+impl Running {
+    fn keep(&mut self, record: &OperationRecord, due: OffsetDateTime) {
+        self.next_due = Some(self.next_due.map_or(due, |other| other.min(due)));
+        self.resources.push(record.resource.clone());
+    }
+}
+
+fn operation(record: &OperationRecord) -> Option<Operation> {
+    serde_json::from_value(record.state.get("operation")?.clone()).ok()
+}
+
+fn ended(record: &OperationRecord, fault: Option<ArmFault>, finding: Option<Finding>) -> Ended {
+    Ended {
+        step: record.step.clone(),
+        fault,
+        note: record.state.get("note").cloned().unwrap_or(Value::Null),
+        finding,
+    }
+}
+
+/// A document that was written whole is read once more: if something we sent is not there, somebody wrote meanwhile.
+async fn lost_update(
+    arm: &Arm,
+    record: &OperationRecord,
+    operation: &Operation,
+) -> Result<Option<Finding>, ApplyError> {
+    let Some(written) = record.state.get("written").filter(|w| !w.is_null()) else {
+        return Ok(None);
+    };
+    let resource: &ResourceId = &operation.resource;
+    let read = arm
+        .read(resource, &operation.api)
+        .await
+        .map_err(|source| ApplyError::Arm {
+            step: record.step.clone(),
+            source,
+        })?;
+    let same = match read {
+        Read::Found(body) => kept(written, &body),
+        Read::Absent(_) => false,
+    };
+    Ok((!same).then(|| {
+        Finding::warning(
+            Code::LostUpdate,
+            format!("{resource} was changed by somebody while it was being switched"),
+            "Look at the resource's activity log for the other writer; Hubward looks again at once.",
+        )
+    }))
+}

@@ -1,0 +1,289 @@
+//! The rig: simulator, stand-in host and the handler's process, wired together on loopback.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use azure_sim::door::clock::WallClock;
+use azure_sim::door::loopback::{self, Served};
+use azure_sim::walk::{Packet, Walk};
+
+use azure_sim::{Azure, ClusterSpec, Counters, EventSchema, EventSubscription, World};
+use host_sim::{Host, HostOptions, Keys, Level, LogLine};
+use serde_json::Value;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{Arguments, LocalError};
+use crate::cli::tell;
+use crate::ledger::{Ledger, StorageSettings};
+use crate::settings::CONFIG_VARIABLE;
+
+/// The commented example, which is what `local` runs with.
+const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
+
+/// When the simulated Azure begins, in Unix milliseconds: 2026-01-05 08:00 UTC, a Monday morning. Fixed, so that the same
+/// seed prints the same times.
+const EPOCH_MS: i64 = 1_767_600_000_000;
+
+/// A cluster of this run.
+pub(super) struct Cluster {
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) subnets: Vec<String>,
+}
+
+/// Everything that runs.
+pub(super) struct Rig {
+    azure: Arc<Mutex<Azure>>,
+    clock: WallClock,
+    served: Served,
+    pub(super) host: Host,
+    pub(super) ledger: Ledger,
+    world: World,
+    started: Instant,
+    _logs: JoinHandle<()>,
+    _script_root: TempDir,
+}
+
+impl Rig {
+    /// Starts all parts and waits until the app is installed.
+    pub(super) async fn start(arguments: &Arguments) -> Result<Self, LocalError> {
+        let config = configuration(arguments)?;
+        let started = Instant::now();
+        let clock = WallClock {
+            scale: f64::from(arguments.speed),
+            wall_ms: unix_ms(),
+            azure_ms: EPOCH_MS,
+        };
+        let world = World::one_hub();
+        let azure = Arc::new(Mutex::new(Azure::new(world.clone(), arguments.seed, clock.now())));
+        let served = loopback::serve(Arc::clone(&azure), clock).await?;
+
+        let folder = tempfile::Builder::new().prefix("hubward-local-").tempdir()?;
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(config.as_bytes())?;
+        let script_root = folder.path().join("root");
+        let root = crate::package::assemble(&script_root, &std::env::current_exe()?, Some(file.path()))?;
+
+        let connection = connection_string(&world, &served);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let host = host_sim::start(HostOptions {
+            env: app_settings(
+                &world,
+                &served,
+                &clock,
+                &connection,
+                &root.path.join(crate::package::CONFIG),
+            ),
+            script_root: root.path,
+            time_scale: clock.scale,
+            seed: arguments.seed,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            keys: Keys::from_seed(arguments.seed),
+            log: sender,
+        })
+        .await?;
+        let logs = tokio::spawn(print_logs(receiver, arguments.verbose));
+        lock(&azure).subscribe(EventSubscription {
+            name: "hubward-clusters".to_owned(),
+            endpoint: host.webhook_url("ClusterEvents"),
+            schema: EventSchema::EventGrid,
+            operation_names: Vec::new(),
+        });
+        let rig = Self {
+            ledger: ledger(&connection, &clock).await?,
+            azure,
+            clock,
+            served,
+            host,
+            world,
+            started,
+            _logs: logs,
+            _script_root: folder,
+        };
+        rig.installed().await?;
+        Ok(rig)
+    }
+
+    /// Creates the clusters as a person would; the app hears of them by Event Grid.
+    pub(super) fn create_clusters(&self, count: u8) -> Vec<Cluster> {
+        let now = self.clock.now();
+        (1..=count)
+            .map(|index| {
+                let spec = ClusterSpec::usual(&format!("aks-{index:02}"), index);
+                let id = lock(&self.azure).create_cluster(&spec, now);
+                let subscription = &self.world.subscription;
+                Cluster {
+                    key: id.to_ascii_lowercase(),
+                    id,
+                    subnets: spec
+                        .subnets
+                        .iter()
+                        .map(|s| spec.subnet_id(subscription, &s.name))
+                        .collect(),
+                    name: spec.name,
+                }
+            })
+            .collect()
+    }
+
+    /// Azure's time.
+    pub(super) fn azure_now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// Azure time since the start.
+    pub(super) fn azure_elapsed(&self) -> Duration {
+        self.wall_elapsed().mul_f64(self.clock.scale)
+    }
+
+    /// Wall time since the start.
+    pub(super) fn wall_elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Walks a packet through what exists in the simulated Azure.
+    pub(super) fn walk(&self, packet: &Packet) -> Walk {
+        lock(&self.azure).walk(packet)
+    }
+
+    /// The address of the hub's NAT gateway.
+    pub(super) fn egress_ip(&self) -> Option<String> {
+        let azure = lock(&self.azure);
+        let nat = azure.document(&self.world.hub.nat_gateway)?;
+        let id = nat.pointer("/properties/publicIpAddresses/0/id")?.as_str()?.to_owned();
+        text(&azure.document(&id)?, "/properties/ipAddress")
+    }
+
+    /// The public name of a cluster's API server.
+    pub(super) fn api_server(&self, cluster: &str) -> Option<String> {
+        text(&lock(&self.azure).document(cluster)?, "/properties/fqdn")
+    }
+
+    /// True if `name` is the hub's firewall.
+    pub(super) fn is_firewall(&self, name: &str) -> bool {
+        self.world
+            .hub
+            .firewall
+            .rsplit('/')
+            .next()
+            .is_some_and(|n| n.eq_ignore_ascii_case(name))
+    }
+
+    /// The ARM calls of the app's identity.
+    pub(super) fn counters(&self) -> Counters {
+        lock(&self.azure).counters(&self.world.handler)
+    }
+
+    /// Where the parts can be reached.
+    pub(super) fn urls(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("Azure Resource Manager", self.served.arm_url.clone()),
+            ("blob storage", self.served.blob_url.clone()),
+            ("queue storage", self.served.queue_url.clone()),
+            ("Functions host", self.host.base_url()),
+            ("Event Grid webhook", self.host.webhook_url("ClusterEvents")),
+        ]
+    }
+
+    /// Stops everything and removes the script root.
+    pub(super) async fn stop(self) {
+        self.host.shutdown().await;
+        self.served.shutdown();
+    }
+
+    /// The app notes the time of its installation when it starts; a cluster created before that would only be observed.
+    async fn installed(&self) -> Result<(), LocalError> {
+        while self.ledger.installed.known().await?.is_none() {
+            tokio::select! {
+                biased;
+                reason = self.host.stopped() => return Err(LocalError::Stopped(reason)),
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn configuration(arguments: &Arguments) -> Result<String, LocalError> {
+    let text = match &arguments.config {
+        None => EXAMPLE.to_owned(),
+        Some(path) => std::fs::read_to_string(path).map_err(|source| LocalError::Unreadable {
+            path: path.display().to_string(),
+            source,
+        })?,
+    };
+    // Refused here, before anything starts; the handler reads the same text.
+    hubward_core::config::Config::load(&text, &std::collections::BTreeMap::new())?;
+    Ok(text)
+}
+
+fn app_settings(
+    world: &World,
+    served: &Served,
+    clock: &WallClock,
+    connection: &str,
+    config: &std::path::Path,
+) -> Vec<(String, String)> {
+    [
+        ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
+        ("AzureWebJobsStorage", connection.to_owned()),
+        ("IDENTITY_ENDPOINT", served.identity_url.clone()),
+        ("IDENTITY_HEADER", world.identity_secret.clone()),
+        ("HUBWARD_ARM_LOOPBACK", served.arm_url.clone()),
+        ("HUBWARD_CLOCK", clock.to_env()),
+        (CONFIG_VARIABLE, config.display().to_string()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+fn connection_string(world: &World, served: &Served) -> String {
+    format!(
+        "DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};BlobEndpoint={blob};QueueEndpoint={queue}",
+        account = world.storage_account,
+        key = world.storage_key,
+        blob = served.blob_url,
+        queue = served.queue_url,
+    )
+}
+
+/// The ledger as the app sees it, to watch it from here.
+async fn ledger(connection: &str, clock: &WallClock) -> Result<Ledger, LocalError> {
+    let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| connection.to_owned()))
+        .map_err(crate::settings::StartError::from)?;
+    let http = crate::identity::http_client().map_err(crate::settings::StartError::from)?;
+    let clock = crate::clock::ScaledClock::parse(Some(&clock.to_env())).map_err(crate::settings::StartError::from)?;
+    Ok(Ledger::open(settings, http, Arc::new(clock)).await?)
+}
+
+async fn print_logs(mut lines: mpsc::UnboundedReceiver<LogLine>, verbose: bool) {
+    while let Some(line) = lines.recv().await {
+        let loud = match line.level {
+            Level::Error => true,
+            Level::Debug | Level::Information | Level::Warning => verbose,
+        };
+        if loud {
+            tell(&format!("  {:?}: {}", line.source, line.text));
+        }
+    }
+}
+
+fn text(document: &Value, pointer: &str) -> Option<String> {
+    document.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A panic in another task must not hide what the simulator knows.
+fn lock(azure: &Mutex<Azure>) -> MutexGuard<'_, Azure> {
+    azure.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unix_ms() -> i64 {
+    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,153 @@
+//! The verdict: what packets that walk through the simulated Azure find, beside what the app says of itself.
+
+use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source, Walk};
+use hubward_core::finding::Finding;
+use hubward_core::plan::State;
+
+use super::progress::Progress;
+use super::rig::{Cluster, Rig};
+
+/// A destination that the example configuration's operator rule allows.
+const PARTNER: &str = "api.partner.example";
+/// A destination that no rule allows.
+const NOT_ALLOWED: &str = "not-allowed.example";
+
+/// The result of a run.
+pub(super) struct Verdict {
+    pub(super) egress_ip: Option<String>,
+    pub(super) clusters: Vec<ClusterVerdict>,
+    pub(super) reads: u64,
+    pub(super) writes: u64,
+    pub(super) firewall_updates: u64,
+    pub(super) throttled: u64,
+    pub(super) azure_seconds: f64,
+    pub(super) wall_seconds: f64,
+}
+
+/// The result for one cluster.
+pub(super) struct ClusterVerdict {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) egress_ip: Option<String>,
+    pub(super) steps: usize,
+    pub(super) egress_proof: String,
+    pub(super) reach_proof: String,
+    pub(super) findings: Vec<Finding>,
+    pub(super) walks: Vec<Walked>,
+    wired: bool,
+}
+
+/// One packet, and whether it fared as it should.
+pub(super) struct Walked {
+    pub(super) as_it_should_be: bool,
+    subnet: String,
+    to: String,
+    walk: Walk,
+}
+
+impl Verdict {
+    /// Walks the packets and gathers the numbers.
+    pub(super) fn reach(rig: &Rig, clusters: &[Cluster], progress: &Progress) -> Self {
+        let egress_ip = rig.egress_ip();
+        let counters = rig.counters();
+        Self {
+            clusters: clusters
+                .iter()
+                .map(|cluster| one(rig, cluster, progress, egress_ip.as_deref()))
+                .collect(),
+            egress_ip,
+            reads: counters.reads,
+            writes: counters.writes,
+            firewall_updates: counters.firewall_updates,
+            throttled: counters.throttled,
+            azure_seconds: rig.azure_elapsed().as_secs_f64(),
+            wall_seconds: rig.wall_elapsed().as_secs_f64(),
+        }
+    }
+
+    /// True if every cluster is wired and every packet fared as it should.
+    pub(super) fn is_good(&self) -> bool {
+        !self.clusters.is_empty()
+            && self
+                .clusters
+                .iter()
+                .all(|c| c.wired && !c.walks.is_empty() && c.walks.iter().all(|w| w.as_it_should_be))
+    }
+}
+
+impl Walked {
+    pub(super) fn line(&self) -> String {
+        match &self.walk.outcome {
+            Outcome::Reached { seen_from } => format!("{} -> {}: reached, seen from {seen_from}", self.subnet, self.to),
+            Outcome::Dropped { at, why } => format!("{} -> {}: dropped at {at} ({why})", self.subnet, self.to),
+        }
+    }
+}
+
+fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str>) -> ClusterVerdict {
+    let report = progress.report(&cluster.key);
+    let mut reached = vec!["mcr.microsoft.com".to_owned(), PARTNER.to_owned()];
+    reached.extend(rig.api_server(&cluster.id));
+    let mut walks = Vec::new();
+    for subnet in &cluster.subnets {
+        for name in &reached {
+            let walk = walk(rig, cluster, subnet, name);
+            let good = matches!(&walk.outcome, Outcome::Reached { seen_from } if Some(seen_from.to_string().as_str()) == egress_ip);
+            walks.push(walked(subnet, name, walk, good));
+        }
+        let walk = walk(rig, cluster, subnet, NOT_ALLOWED);
+        let good = matches!(&walk.outcome, Outcome::Dropped { at, .. } if rig.is_firewall(at));
+        walks.push(walked(subnet, NOT_ALLOWED, walk, good));
+    }
+    // One address is said only if every packet that arrived was seen from it.
+    let mut seen: Vec<String> = walks
+        .iter()
+        .filter_map(|w| match &w.walk.outcome {
+            Outcome::Reached { seen_from } => Some(seen_from.to_string()),
+            Outcome::Dropped { .. } => None,
+        })
+        .collect();
+    seen.sort();
+    seen.dedup();
+    let proof = report.and_then(|r| r.proof.as_ref());
+    ClusterVerdict {
+        id: cluster.id.clone(),
+        name: cluster.name.clone(),
+        state: report.map_or_else(|| "unknown".to_owned(), |r| r.state.to_string()),
+        egress_ip: if let [only] = seen.as_slice() {
+            Some(only.clone())
+        } else {
+            None
+        },
+        steps: report.map_or(0, |r| r.steps.len()),
+        egress_proof: proof.map_or("unknown", |p| p.egress.word()).to_owned(),
+        reach_proof: proof.map_or("unknown", |p| p.reach.word()).to_owned(),
+        findings: report.map(|r| r.findings.clone()).unwrap_or_default(),
+        wired: report.is_some_and(|r| r.state == State::Wired),
+        walks,
+    }
+}
+
+fn walk(rig: &Rig, cluster: &Cluster, subnet: &str, name: &str) -> Walk {
+    rig.walk(&Packet {
+        from: Source {
+            subnet: subnet.to_owned(),
+            cluster: Some(cluster.id.clone()),
+            address: None,
+        },
+        to: Destination::Name(name.to_owned()),
+        port: 443,
+        protocol: Protocol::Tcp,
+        server_name: None,
+    })
+}
+
+fn walked(subnet: &str, to: &str, walk: Walk, as_it_should_be: bool) -> Walked {
+    Walked {
+        as_it_should_be,
+        subnet: subnet.rsplit('/').next().unwrap_or_default().to_owned(),
+        to: format!("{to}:443"),
+        walk,
+    }
+}

@@ -1,0 +1,109 @@
+//! The durable record: who wants what, who is working, what runs in Azure, what was seen and what came of it.
+//!
+//! It lives in one container and one queue of the Functions app's own storage account, so there is no second engine. Every
+//! document carries `version: 1`; what cannot be read is set aside as [`Damaged`] and never guessed at. A storage failure
+//! is an error for the caller, who leaves the work owed: the trigger's message or event then comes again.
+
+pub mod archive;
+pub mod blobs;
+pub mod contributions;
+pub mod documents;
+pub mod error;
+pub mod installed;
+pub mod keys;
+pub mod lanes;
+pub mod leases;
+pub mod operations;
+pub mod outcomes;
+pub mod queue;
+pub mod settings;
+pub mod shared_key;
+pub mod store;
+
+#[cfg(test)]
+mod interleavings;
+#[cfg(test)]
+mod memory;
+
+pub use documents::{Damaged, Listing};
+pub use error::LedgerError;
+pub use settings::{SettingsError, StorageSettings};
+
+use std::sync::Arc;
+
+use azure_core::http::HttpClient;
+
+use crate::clock::Clock;
+use archive::Archive;
+use blobs::Blobs;
+use contributions::Contributions;
+use documents::Documents;
+use installed::Installed;
+use keys::Keys;
+use lanes::Lanes;
+use leases::Leases;
+use operations::Operations;
+use outcomes::Outcomes;
+use queue::{Outbox, WorkQueue};
+use store::Store;
+
+/// The container that holds every document and lease.
+pub const CONTAINER: &str = "hubward";
+
+/// The queue of the `Work` function; the host adds `hubward-work-poison` itself.
+pub const QUEUE: &str = "hubward-work";
+
+/// The ledger's parts, all on one container and one queue.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// What each key wants and what of it is done.
+    pub keys: Keys,
+    /// One write at a time per lane.
+    pub lanes: Lanes,
+    /// The running operations of each key.
+    pub operations: Operations,
+    /// What each cluster needs from its hub.
+    pub contributions: Contributions,
+    /// The events that were seen.
+    pub archive: Archive,
+    /// The last outcome of each key.
+    pub outcomes: Outcomes,
+    /// When this installation began.
+    pub installed: Installed,
+}
+
+impl Ledger {
+    /// Opens the ledger and makes its container and queue if they are not there.
+    ///
+    /// `transport` carries every request; retries are the caller's, by bringing the work again.
+    ///
+    /// # Errors
+    /// [`LedgerError::Settings`] if a credential is missing, [`LedgerError::Storage`] if storage refuses or is not reached.
+    pub async fn open(
+        settings: StorageSettings,
+        transport: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LedgerError> {
+        let blobs = Blobs::new(&settings, Arc::clone(&transport), Arc::clone(&clock))?;
+        let queue = WorkQueue::new(&settings, transport, Arc::clone(&clock))?;
+        blobs.ensure_container().await?;
+        queue.ensure_exists().await?;
+        Ok(Self::over(Arc::new(blobs), Arc::new(queue), clock))
+    }
+
+    /// The ledger over any store and outbox.
+    #[must_use]
+    pub fn over(store: Arc<dyn Store>, outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>) -> Self {
+        let documents = Documents::new(Arc::clone(&store));
+        let leases = Leases::new(store, Arc::clone(&clock));
+        Self {
+            keys: Keys::new(documents.clone(), leases.clone(), outbox, clock),
+            lanes: Lanes::new(leases),
+            operations: Operations::new(documents.clone()),
+            contributions: Contributions::new(documents.clone()),
+            archive: Archive::new(documents.clone()),
+            outcomes: Outcomes::new(documents.clone()),
+            installed: Installed::new(documents),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Observation: reads what the core asks for, round by round, until it asks for nothing more.
+//!
+//! It reads by id and never from an event; a read that fails ends the observation, because half an estate would look like
+//! a whole one. Rounds are bounded, since documents of Azure decide what is read next.
+
+use futures::future::join_all;
+use hubward_core::config::Config;
+use hubward_core::estate::{Estate, Subject, api_version, wanted_reads};
+use hubward_core::ids::ResourceId;
+
+use crate::arm::{Absence, Arm, ArmError, Read};
+use crate::clock::Clock;
+
+/// More rounds than any chain of references needs (cluster, network, table; firewall, policy, parent, groups).
+const ROUNDS: usize = 12;
+
+/// Reads everything that matters for `subject`.
+///
+/// # Errors
+/// The first [`ArmError`] in the order of ids.
+pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Subject) -> Result<Estate, ArmError> {
+    let mut estate = Estate::default();
+    for _ in 0..ROUNDS {
+        let wanted: Vec<ResourceId> = wanted_reads(&estate, config, subject).into_iter().collect();
+        if wanted.is_empty() {
+            break;
+        }
+        let answers = join_all(wanted.iter().map(|id| read(arm, id))).await;
+        for (id, answer) in wanted.into_iter().zip(answers) {
+            estate.insert(id, answer?, clock.now());
+        }
+    }
+    Ok(estate)
+}
+
+async fn read(arm: &Arm, id: &ResourceId) -> Result<Option<serde_json::Value>, ArmError> {
+    let Some(api) = api_version(id) else {
+        return Err(ArmError::Unsendable {
+            target: id.to_string(),
+            reason: "its kind is not one that Hubward reads".to_owned(),
+        });
+    };
+    match arm.read(id, api).await? {
+        Read::Found(body) => Ok(Some(body)),
+        Read::Absent(
+            Absence::ResourceNotFound
+            | Absence::ResourceGroupNotFound
+            | Absence::ChildNotFound
+            | Absence::ParentNotFound,
+        ) => Ok(None),
+    }
+}

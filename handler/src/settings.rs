@@ -1,0 +1,160 @@
+//! From the environment of the process to an [`App`]: configuration, clock, identity, ARM and ledger.
+//!
+//! A wrong configuration does not keep the app from starting: it answers the host and says what is wrong with each event.
+//! A clock that runs faster than the wall is refused unless ARM and storage are on this machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use azure_core::http::HttpClient;
+use hubward_core::config::{Config, ConfigError, Credential};
+use url::Url;
+
+use crate::arm::{Arm, ArmDeps, Loopback, LoopbackError};
+use crate::clock::{Clock, ClockError, ScaledClock, require_loopback_for_scale};
+use crate::functions::App;
+use crate::identity::{self, CredentialKind, IdentityError};
+use crate::ledger::{Ledger, LedgerError, SettingsError, StorageSettings};
+
+/// ARM's address in Azure's global cloud.
+pub const ARM: &str = "https://management.azure.com";
+
+/// The variable with the path of the configuration file.
+pub const CONFIG_VARIABLE: &str = "HUBWARD_CONFIG";
+
+/// Everything the process is told by its environment.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+/// Why the app cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The clock setting is wrong.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The storage settings are wrong.
+    #[error(transparent)]
+    Storage(#[from] SettingsError),
+    /// The loopback address of ARM is wrong.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
+    /// There is no identity or no HTTPS client.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// ARM's address is not a URL.
+    #[error("{ARM} is not an address: {0}")]
+    Endpoint(#[from] url::ParseError),
+}
+
+impl Environment {
+    /// The variables of this process that are Unicode.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { variables }
+    }
+
+    /// The value of a variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.variables.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// The configuration: the file at `HUBWARD_CONFIG`, else `hubward.toml` in the script root, with the overlay.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the field and what is allowed; an unreadable file is one too.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let path = self.get(CONFIG_VARIABLE).map_or_else(
+            || {
+                let root = self.get("FUNCTIONS_APP_ROOT_PATH").unwrap_or_default();
+                PathBuf::from(root).join(crate::package::CONFIG)
+            },
+            PathBuf::from,
+        );
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
+            field: CONFIG_VARIABLE.to_owned(),
+            problem: format!("{} cannot be read ({error})", path.display()),
+            allowed: "the path of a readable TOML file".to_owned(),
+        })?;
+        Config::load(&text, &self.variables)
+    }
+}
+
+/// Makes the app from the environment.
+///
+/// # Errors
+/// [`StartError`]; what is only wrong in the configuration file is no error here but in [`App::config`].
+pub async fn open(environment: &Environment) -> Result<App, StartError> {
+    let clock = ScaledClock::parse(environment.get("HUBWARD_CLOCK").as_deref())?;
+    let scale = clock.scale();
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let http = identity::http_client()?;
+    let endpoint = Url::parse(ARM)?;
+    let (transport, reached) = arm_transport(environment, &endpoint, Arc::clone(&http))?;
+    let mut storage = StorageSettings::from_env(&|name| environment.get(name))?;
+    let [blob, queue] = storage.urls();
+    require_loopback_for_scale(scale, &[reached, blob, queue])?;
+
+    let config = environment.config();
+    let kind = config
+        .as_ref()
+        .map_or(CredentialKind::ManagedIdentity { client_id: None }, |c| {
+            kind_of(&c.credential)
+        });
+    let credential = identity::credential(&kind, Arc::clone(&http))?;
+    if storage.needs_credential() {
+        storage = storage.with_credential(Arc::clone(&credential));
+    }
+    let ledger = Ledger::open(storage, http, Arc::clone(&clock)).await?;
+    ledger.installed.at(clock.now()).await?;
+    let arm = Arm::new(ArmDeps {
+        endpoint,
+        credential,
+        transport,
+        clock: Arc::clone(&clock),
+        seed: u64::from(std::process::id()),
+    });
+    if let Err(error) = &config {
+        tracing::error!("the configuration cannot be used: {error}");
+    }
+    Ok(App {
+        config,
+        arm,
+        ledger,
+        clock,
+    })
+}
+
+/// The transport to ARM and the address it really reaches.
+fn arm_transport(
+    environment: &Environment,
+    endpoint: &Url,
+    http: Arc<dyn HttpClient>,
+) -> Result<(Arc<dyn HttpClient>, Url), StartError> {
+    match environment.get("HUBWARD_ARM_LOOPBACK") {
+        None => Ok((http, endpoint.clone())),
+        Some(target) => {
+            let transport = Loopback::new(http, endpoint.clone(), &target)?;
+            Ok((Arc::new(transport), Url::parse(&target)?))
+        }
+    }
+}
+
+fn kind_of(credential: &Credential) -> CredentialKind {
+    match credential {
+        Credential::ManagedIdentity { client_id } => CredentialKind::ManagedIdentity {
+            client_id: client_id.clone(),
+        },
+        Credential::WorkloadIdentity => CredentialKind::WorkloadIdentity,
+        Credential::DeveloperTools => CredentialKind::DeveloperTools,
+    }
+}

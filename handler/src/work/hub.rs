@@ -1,0 +1,170 @@
+//! A look at a hub: all clusters' rules in one write.
+//!
+//! The firewall takes one update at a time and each takes minutes, so wishes are gathered for a short while and written
+//! together; what arrives during a write rides in the next one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hubward_core::blueprint::Contribution;
+use hubward_core::config::Config;
+use hubward_core::estate::Subject;
+use hubward_core::finding::{Code, Finding};
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Plan, State, Wait, plan_hub};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::Next;
+use super::failure::{Failure, of_fault};
+use super::outcome::{Report, write};
+use crate::apply::{Running, apply, resume};
+use crate::functions::App;
+use crate::ledger::keys::KeyLease;
+use crate::ledger::queue::WorkKind;
+use crate::observe::observe;
+
+/// How long a wish waits for others before the write that carries it starts. Short against the minutes of the write.
+const LINGER: Duration = Duration::from_secs(15);
+/// When to look again at a policy or firewall that somebody else is updating: such updates take three to five minutes.
+const BUSY: Duration = Duration::from_secs(30);
+/// When to look again at a hub that is down.
+const DOWN: Duration = Duration::from_secs(300);
+
+/// The contributions of a hub, as kept in the ledger.
+struct Wishes {
+    contributions: BTreeMap<ResourceId, Contribution>,
+    oldest_news: Option<OffsetDateTime>,
+    findings: Vec<Finding>,
+}
+
+pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result<Next, Failure> {
+    let hub = &lease.key;
+    if !config.hubs.contains_key(hub) {
+        return Ok(Next::Settled {
+            line: "dropped: no hub of this name is configured".to_owned(),
+        });
+    }
+    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), hub).await?;
+    wake(app, &running).await?;
+    if running.ended.is_empty()
+        && let Some(due) = running.next_due
+    {
+        let after = Duration::try_from(due - app.clock.now()).unwrap_or_default();
+        return Ok(Next::Wait {
+            after: after.max(Duration::from_secs(1)),
+            line: "the firewall is taking the rules".to_owned(),
+        });
+    }
+    let subject = Subject::Hub { name: hub.clone() };
+    let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
+    let wishes = wishes(app, hub).await?;
+    let plan = plan_hub(&estate, config, hub, &wishes.contributions, &[]);
+    if let Some(after) = linger(app.clock.now(), &plan, &wishes) {
+        return Ok(Next::Wait {
+            after,
+            line: "gathering the wishes of other clusters".to_owned(),
+        });
+    }
+    let clusters: Vec<&str> = wishes.contributions.keys().map(ResourceId::as_str).collect();
+    let note = json!({ "clusters": clusters });
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), hub, &plan, &note).await?;
+    let mut report = Report::of_plan(&plan);
+    report.steps.clone_from(&applied.written);
+    report.findings.extend(wishes.findings);
+    for ended in &running.ended {
+        if let Some(fault) = &ended.fault {
+            report.state = State::Failed;
+            report.findings.extend(of_fault(&ended.step, fault));
+            report.trouble = Some(format!("Azure failed step {}: {fault}", ended.step));
+        }
+    }
+    write(app, hub, &report).await?;
+    let wrote = !applied.written.is_empty();
+    let waits = !applied.busy.is_empty() || !applied.changed.is_empty();
+    Ok(next(&plan, &running, wrote, waits))
+}
+
+fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
+    if running.ended.iter().any(|e| e.fault.is_some()) {
+        return Next::Retry {
+            line: "the firewall did not take the rules".to_owned(),
+        };
+    }
+    let wait = |after, line: &str| Next::Wait {
+        after,
+        line: line.to_owned(),
+    };
+    if wrote {
+        return wait(BUSY, "the firewall is taking the rules");
+    }
+    if waits || !plan.steps.is_empty() {
+        return wait(BUSY, "somebody else is updating the firewall");
+    }
+    if plan.waits.contains(&Wait::Hub) {
+        return wait(DOWN, "the hub is down");
+    }
+    Next::Settled {
+        line: "the rules are as they should be".to_owned(),
+    }
+}
+
+/// Asks for the clusters whose rules were in the write that ended now: they waited for it.
+async fn wake(app: &App, running: &Running) -> Result<(), Failure> {
+    for ended in running.ended.iter().filter(|e| e.fault.is_none()) {
+        let clusters = ended.note.get("clusters").and_then(Value::as_array);
+        for cluster in clusters.into_iter().flatten().filter_map(Value::as_str) {
+            let key = cluster.to_ascii_lowercase();
+            let waits = app
+                .ledger
+                .keys
+                .get(&key)
+                .await?
+                .is_some_and(|document| document.is_owed());
+            if waits {
+                app.ledger
+                    .keys
+                    .request(WorkKind::Spoke, &key, "the hub's rules are in force")
+                    .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
+    let listing = app.ledger.contributions.of_hub(hub).await?;
+    let mut wishes = Wishes {
+        contributions: BTreeMap::new(),
+        oldest_news: None,
+        findings: Vec::new(),
+    };
+    let damaged = |name: &str, reason: &str| {
+        Finding::warning(
+            Code::DamagedDocument,
+            format!("the contribution {name} cannot be read: {reason}"),
+            "The cluster's rules stay as they are; replay one of its events to write it again.",
+        )
+    };
+    for document in listing.documents.iter().filter(|d| d.tombstone.is_none()) {
+        match serde_json::from_value::<Contribution>(document.body.clone()) {
+            Ok(contribution) => {
+                let at = document.written_at;
+                wishes.oldest_news = Some(wishes.oldest_news.map_or(at, |other| other.max(at)));
+                wishes.contributions.insert(contribution.cluster.clone(), contribution);
+            }
+            Err(error) => wishes.findings.push(damaged(&document.cluster, &error.to_string())),
+        }
+    }
+    wishes
+        .findings
+        .extend(listing.damaged.iter().map(|d| damaged(&d.name, &d.reason)));
+    Ok(wishes)
+}
+
+/// What is left of the time in which wishes are gathered; `None` when there is nothing to write or it is over.
+fn linger(now: OffsetDateTime, plan: &Plan, wishes: &Wishes) -> Option<Duration> {
+    plan.startable().next()?;
+    let until = wishes.oldest_news? + LINGER;
+    Duration::try_from(until - now).ok().filter(|left| !left.is_zero())
+}

@@ -1,0 +1,62 @@
+//! One look at one key: the single path that event, timer, replay and command line share.
+//!
+//! ```text
+//! resume operations -> observe -> plan (blueprint, gates, guard) -> apply what can start -> ledger -> what next
+//! ```
+//!
+//! A look never waits for Azure. It ends with [`Next`]: settled, look again after a pause, or try again after a failure.
+
+mod failure;
+mod hub;
+mod outcome;
+mod spoke;
+
+use std::time::Duration;
+
+use crate::functions::App;
+use crate::ledger::keys::KeyLease;
+use crate::ledger::queue::WorkKind;
+
+pub use outcome::Report;
+
+/// What comes after a look. Durations are Azure seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing is left to do until somebody asks again.
+    Settled {
+        /// One line for the log.
+        line: String,
+    },
+    /// Azure or another worker is at it.
+    Wait {
+        /// When to look again.
+        after: Duration,
+        /// One line for the log.
+        line: String,
+    },
+    /// It failed in a way that may pass or that a person may mend.
+    Retry {
+        /// One line for the log.
+        line: String,
+    },
+}
+
+/// Looks at the key once and does what can be done now. What went wrong is in the ledger and in the answer.
+pub async fn look(app: &App, lease: &KeyLease) -> Next {
+    let config = match &app.config {
+        Ok(config) => config,
+        Err(error) => {
+            return Next::Retry {
+                line: format!("the configuration cannot be used: {error}"),
+            };
+        }
+    };
+    let looked = match lease.kind {
+        WorkKind::Spoke | WorkKind::Offboard => spoke::look(app, config, lease).await,
+        WorkKind::Hub => hub::look(app, config, lease).await,
+    };
+    match looked {
+        Ok(next) => next,
+        Err(failure) => failure::record(app, lease, failure).await,
+    }
+}

@@ -1,0 +1,154 @@
+//! A look at a cluster and its spoke.
+
+use std::time::Duration;
+
+use hubward_core::config::Config;
+use hubward_core::estate::Subject;
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Age, Plan, State, Wait, plan_spoke};
+use serde_json::{Value, json};
+
+use super::Next;
+use super::failure::{Failure, of_fault};
+use super::outcome::{Report, write};
+use crate::apply::{Applied, Running, apply, resume};
+use crate::functions::App;
+use crate::ledger::keys::KeyLease;
+use crate::ledger::queue::WorkKind;
+use crate::observe::observe;
+
+/// When to look again at something that Azure ends in seconds: a peering, a network at rest.
+const SOON: Duration = Duration::from_secs(10);
+/// When to look again at rules: the hub's commit asks for this cluster itself, so this is only the safety net.
+const RULES: Duration = Duration::from_secs(300);
+/// When to look again at a hub that is down or a cluster that AKS works on.
+const LATER: Duration = Duration::from_secs(120);
+
+pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result<Next, Failure> {
+    let key = &lease.key;
+    let Ok(id) = ResourceId::parse(key) else {
+        return Ok(Next::Settled {
+            line: "dropped: the key is not a resource id".to_owned(),
+        });
+    };
+    // The scope is checked again here, because a message can be put into the queue by others than ClusterEvents.
+    if !config.scope.covers(&id) {
+        return Ok(Next::Settled {
+            line: "dropped: the cluster is not in the configured scope".to_owned(),
+        });
+    }
+    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), key).await?;
+    if running.ended.is_empty() && running.next_due.is_some() {
+        return Ok(pause(app, &running));
+    }
+    let age = Age {
+        installed_at: Some(app.ledger.installed.at(app.clock.now()).await?),
+        create_seen: false,
+    };
+    let subject = Subject::Spoke { cluster: id.clone() };
+    let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
+    let plan = plan_spoke(&estate, config, &id, age);
+    contribute(app, &plan).await?;
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), key, &plan, &Value::Null).await?;
+    let report = report(&plan, &applied, &running);
+    write(app, key, &report).await?;
+    Ok(next(&plan, &applied, &running, &report))
+}
+
+/// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.
+async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
+    let Some(contribution) = &plan.contribution else {
+        return Ok(());
+    };
+    let (hub, key) = (&contribution.hub, &plan.subject);
+    let news = app
+        .ledger
+        .contributions
+        .put(hub, key, &json!(contribution), app.clock.now())
+        .await?;
+    if !plan.needs_hub() {
+        return Ok(());
+    }
+    let owed = app
+        .ledger
+        .keys
+        .get(hub)
+        .await?
+        .is_some_and(|document| document.is_owed());
+    if news || !owed {
+        app.ledger
+            .keys
+            .request(WorkKind::Hub, hub, &format!("the rules of {key}"))
+            .await?;
+    }
+    Ok(())
+}
+
+fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
+    let mut report = Report::of_plan(plan);
+    report.steps.clone_from(&applied.written);
+    report
+        .waits
+        .extend(applied.written.iter().map(|step| format!("Azure to finish {step}")));
+    report.waits.extend(
+        applied
+            .busy
+            .iter()
+            .map(|step| format!("another write to end before {step}")),
+    );
+    for ended in &running.ended {
+        report.findings.extend(ended.finding.clone());
+        if let Some(fault) = &ended.fault {
+            report.findings.extend(of_fault(&ended.step, fault));
+            report.trouble = Some(format!("Azure failed step {}: {fault}", ended.step));
+        }
+    }
+    report
+}
+
+/// What comes next. A failed operation is tried again with a growing delay, or a fault of Azure's would be hammered.
+fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report) -> Next {
+    let line = line(plan, report);
+    if running.ended.iter().any(|e| e.fault.is_some()) {
+        return Next::Retry { line };
+    }
+    if !applied.written.is_empty() || !applied.busy.is_empty() || !applied.changed.is_empty() {
+        return Next::Wait { after: SOON, line };
+    }
+    let pause = plan.waits.iter().filter_map(pause_for).min();
+    match (plan.state, pause) {
+        (Some(State::Waiting | State::Broken | State::Prepared), Some(after)) => Next::Wait { after, line },
+        // A startable step that was not written shares its lane with one that was; it is next.
+        (Some(State::Waiting), None) if plan.startable().next().is_some() => Next::Wait { after: SOON, line },
+        _ => Next::Settled { line },
+    }
+}
+
+fn pause_for(wait: &Wait) -> Option<Duration> {
+    match wait {
+        Wait::Peering | Wait::AtRest { .. } => Some(SOON),
+        Wait::Rules => Some(RULES),
+        Wait::Cluster { .. } | Wait::Hub => Some(LATER),
+        // A person's word comes as an event or a command.
+        Wait::Person { .. } | Wait::Approval | Wait::Step { .. } => None,
+    }
+}
+
+fn pause(app: &App, running: &Running) -> Next {
+    let now = app.clock.now();
+    let due = running.next_due.unwrap_or(now);
+    let after = Duration::try_from(due - now).unwrap_or(Duration::from_secs(1));
+    Next::Wait {
+        after: after.max(Duration::from_secs(1)),
+        line: format!("Azure is writing {} resources", running.resources.len()),
+    }
+}
+
+fn line(plan: &Plan, report: &Report) -> String {
+    let state = plan.state.map_or_else(String::new, |s| s.to_string());
+    if report.waits.is_empty() {
+        state
+    } else {
+        format!("{state}, waits for {}", report.waits.join(", "))
+    }
+}

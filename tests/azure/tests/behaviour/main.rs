@@ -1,0 +1,27 @@
+//! Requirements on the simulated Azure, one module per subject. They run in virtual time, without sockets, except
+//! for the loopback door.
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod clusters;
+#[cfg(test)]
+mod conflicts;
+#[cfg(test)]
+mod deletes;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod firewall;
+#[cfg(test)]
+mod front_door;
+#[cfg(test)]
+mod loopback;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod peering;
+#[cfg(test)]
+mod recordings;
+#[cfg(test)]
+mod replacement;
