@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::arm::{Arm, ArmError, Operation, Read, Written};
 use crate::clock::Clock;
+use crate::ledger::keys::KeyLease;
 use crate::ledger::lanes::LaneLease;
 use crate::ledger::operations::OperationRecord;
 use crate::ledger::{Ledger, LedgerError};
@@ -60,7 +61,7 @@ pub async fn apply(
     arm: &Arm,
     ledger: &Ledger,
     clock: &dyn Clock,
-    key: &str,
+    lease: &mut KeyLease,
     plan: &Plan,
     note: &Value,
 ) -> Result<Applied, ApplyError> {
@@ -73,7 +74,7 @@ pub async fn apply(
         match enter(ledger, step).await? {
             None => applied.busy.push(step.id.clone()),
             Some(mut leases) => {
-                let outcome = write(arm, ledger, clock, key, step, &mut leases, note).await;
+                let outcome = write(arm, ledger, clock, lease, step, &mut leases, note).await;
                 leave(ledger, leases).await?;
                 if outcome? {
                     applied.written.push(step.id.clone());
@@ -114,7 +115,7 @@ async fn write(
     arm: &Arm,
     ledger: &Ledger,
     clock: &dyn Clock,
-    key: &str,
+    lease: &mut KeyLease,
     step: &Step,
     leases: &mut [LaneLease],
     note: &Value,
@@ -128,10 +129,9 @@ async fn write(
         tracing::info!(step = step.id, target = %step.target, "the target changed since the plan was made");
         return Ok(false);
     }
-    for lease in leases.iter_mut() {
-        if lease.remaining(clock.now()) < LEASE_MARGIN && !ledger.lanes.renew(lease).await? {
-            return Ok(false);
-        }
+    if !still_ours(ledger, clock, lease, leases).await? {
+        tracing::info!(step = step.id, "a lease was lost to another worker");
+        return Ok(false);
     }
     tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
     let written = arm
@@ -142,7 +142,25 @@ async fn write(
         Written::Done(_) => {}
         Written::Running(operation) => {
             let record = record(step, &operation, note);
-            ledger.operations.record(key, &record).await?;
+            ledger.operations.record(&lease.key, &record).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// True if key and lanes are ours for longer than a request can take; short ones are renewed first.
+async fn still_ours(
+    ledger: &Ledger,
+    clock: &dyn Clock,
+    lease: &mut KeyLease,
+    lanes: &mut [LaneLease],
+) -> Result<bool, LedgerError> {
+    if lease.remaining(clock.now()) < LEASE_MARGIN && !ledger.keys.renew(lease).await? {
+        return Ok(false);
+    }
+    for lane in lanes {
+        if lane.remaining(clock.now()) < LEASE_MARGIN && !ledger.lanes.renew(lane).await? {
+            return Ok(false);
         }
     }
     Ok(true)

@@ -28,12 +28,12 @@ pub async fn run(app: &App, invocation: &Invocation) -> Reply {
 
 async fn handle(app: &App, message: &WorkMessage) -> Result<String, LedgerError> {
     let name = message.key.rsplit('/').next().unwrap_or_default().to_owned();
-    let lease = match app.ledger.keys.begin(message).await? {
+    let mut lease = match app.ledger.keys.begin(message).await? {
         Begin::Idle => return Ok(format!("{name}: nothing is owed")),
         Begin::Busy => return Ok(format!("{name}: somebody else is at work")),
         Begin::Lease(lease) => lease,
     };
-    match look(app, &lease).await {
+    match look(app, &mut lease).await {
         Next::Settled { line } => {
             app.ledger.keys.finish(lease).await?;
             Ok(format!("{name}: {line}"))

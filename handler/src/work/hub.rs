@@ -38,8 +38,8 @@ struct Wishes {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result<Next, Failure> {
-    let hub = &lease.key;
+pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Result<Next, Failure> {
+    let hub = &lease.key.clone();
     if !config.hubs.contains_key(hub) {
         return Ok(Next::Settled {
             line: "dropped: no hub of this name is configured".to_owned(),
@@ -68,7 +68,7 @@ pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result
     }
     let clusters: Vec<&str> = wishes.contributions.keys().map(ResourceId::as_str).collect();
     let note = json!({ "clusters": clusters });
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), hub, &plan, &note).await?;
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &note).await?;
     let mut report = Report::of_plan(&plan);
     report.steps.clone_from(&applied.written);
     report.findings.extend(wishes.findings);

@@ -42,7 +42,7 @@ pub enum Next {
 }
 
 /// Looks at the key once and does what can be done now. What went wrong is in the ledger and in the answer.
-pub async fn look(app: &App, lease: &KeyLease) -> Next {
+pub async fn look(app: &App, lease: &mut KeyLease) -> Next {
     let config = match &app.config {
         Ok(config) => config,
         Err(error) => {

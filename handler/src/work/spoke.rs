@@ -24,8 +24,8 @@ const RULES: Duration = Duration::from_secs(300);
 /// When to look again at a hub that is down or a cluster that AKS works on.
 const LATER: Duration = Duration::from_secs(120);
 
-pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result<Next, Failure> {
-    let key = &lease.key;
+pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Result<Next, Failure> {
+    let key = &lease.key.clone();
     let Ok(id) = ResourceId::parse(key) else {
         return Ok(Next::Settled {
             line: "dropped: the key is not a resource id".to_owned(),
@@ -49,7 +49,7 @@ pub(super) async fn look(app: &App, config: &Config, lease: &KeyLease) -> Result
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let plan = plan_spoke(&estate, config, &id, age);
     contribute(app, &plan).await?;
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), key, &plan, &Value::Null).await?;
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &Value::Null).await?;
     let report = report(&plan, &applied, &running);
     write(app, key, &report).await?;
     Ok(next(&plan, &applied, &running, &report))

@@ -1,5 +1,5 @@
 //! Requirements on the simulated Azure, one module per subject. They run in virtual time, without sockets, except
-//! for the loopback door.
+//! for the loopback door. The modules are marked as tests so that the lints know them as such.
 
 #[cfg(test)]
 mod bench;
@@ -25,3 +25,5 @@ mod peering;
 mod recordings;
 #[cfg(test)]
 mod replacement;
+#[cfg(test)]
+mod wiring;
