@@ -5,7 +5,9 @@
 
 use futures::future::join_all;
 use hubward_core::config::Config;
-use hubward_core::estate::{Estate, Subject, api_version, wanted_reads};
+use hubward_core::estate::{
+    CONTAINER_SERVICE, ClusterView, Estate, Subject, api_version, is_neighbour, wanted_list, wanted_reads,
+};
 use hubward_core::ids::ResourceId;
 
 use crate::arm::{Absence, Arm, ArmError, Read};
@@ -20,10 +22,18 @@ const ROUNDS: usize = 12;
 /// The first [`ArmError`] in the order of ids.
 pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Subject) -> Result<Estate, ArmError> {
     let mut estate = Estate::default();
+    let mut listed = false;
     for _ in 0..ROUNDS {
         let wanted: Vec<ResourceId> = wanted_reads(&estate, config, subject).into_iter().collect();
         if wanted.is_empty() {
-            break;
+            match wanted_list(&estate, config, subject) {
+                Some(subscription) if !listed => {
+                    listed = true;
+                    neighbours(arm, clock, &mut estate, subject, &subscription).await?;
+                    continue;
+                }
+                Some(_) | None => break,
+            }
         }
         let answers = join_all(wanted.iter().map(|id| read(arm, id))).await;
         for (id, answer) in wanted.into_iter().zip(answers) {
@@ -31,6 +41,24 @@ pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Su
         }
     }
     Ok(estate)
+}
+
+/// Adds the clusters that live in the same network.
+async fn neighbours(
+    arm: &Arm,
+    clock: &dyn Clock,
+    estate: &mut Estate,
+    subject: &Subject,
+    subscription: &str,
+) -> Result<(), ArmError> {
+    let path = format!("/subscriptions/{subscription}/providers/Microsoft.ContainerService/managedClusters");
+    for body in arm.list(&path, CONTAINER_SERVICE).await? {
+        let cluster = ClusterView::new(&body);
+        if let Some(id) = cluster.id().filter(|_| is_neighbour(estate, subject, &cluster)) {
+            estate.insert(id, Some(body), clock.now());
+        }
+    }
+    Ok(())
 }
 
 async fn read(arm: &Arm, id: &ResourceId) -> Result<Option<serde_json::Value>, ArmError> {

@@ -76,7 +76,7 @@ impl Kind {
 const NETWORK: &str = "2025-05-01";
 
 /// `Microsoft.ContainerService`: the version of the official example set.
-const CONTAINER_SERVICE: &str = "2025-05-01";
+pub const CONTAINER_SERVICE: &str = "2025-05-01";
 
 /// The api-version we use for a resource; `None` if its kind is not one of ours.
 #[must_use]

@@ -21,9 +21,9 @@ use crate::ids::ResourceId;
 pub use access::{strings, text};
 pub use cluster::{ClusterView, Identity, Pool};
 pub use hub::{FirewallView, NatGatewayView, PolicyView};
-pub use kinds::{Kind, api_version};
+pub use kinds::{CONTAINER_SERVICE, Kind, api_version};
 pub use network::{PeeringView, RouteTableView, RouteView, SubnetView, VnetView};
-pub use reads::{Subject, policy_chain, rule_collection_groups, wanted_reads};
+pub use reads::{Subject, is_neighbour, policy_chain, rule_collection_groups, wanted_list, wanted_reads};
 
 /// One document as read.
 #[derive(Clone, Debug, PartialEq)]

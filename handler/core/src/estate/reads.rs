@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Estate;
+use super::{ClusterView, Estate, Kind};
 use crate::blueprint;
 use crate::config::{Config, Hub};
 use crate::ids::ResourceId;
@@ -80,14 +80,11 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         return;
     };
     hub_reads(estate, config, hub, wanted);
-    if let Some(group) = cluster.node_resource_group() {
-        // AKS names its load balancer `kubernetes` (AKS load-balancer-standard.md).
-        wanted.insert(ResourceId::in_group(
-            id.subscription(),
-            group,
-            "Microsoft.Network/loadBalancers",
-            "kubernetes",
-        ));
+    wanted.extend(load_balancer(id, &cluster));
+    for (other_id, other) in clusters(estate).filter(|(other_id, _)| *other_id != id) {
+        if shares_network(&cluster, &other) {
+            wanted.extend(load_balancer(other_id, &other));
+        }
     }
     for vnet_id in cluster.subnets().iter().filter_map(ResourceId::parent) {
         if let Some(vnet) = estate.vnet(&vnet_id) {
@@ -97,6 +94,61 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         }
         wanted.insert(vnet_id);
     }
+}
+
+/// The subscription whose clusters must be listed before the spoke can be switched: somebody else may live in its subnets.
+/// `None` while that does not matter, because a subnet that carries our table is past the question.
+#[must_use]
+pub fn wanted_list(estate: &Estate, config: &Config, subject: &Subject) -> Option<String> {
+    let Subject::Spoke { cluster: id } = subject else {
+        return None;
+    };
+    let cluster = estate.cluster(id)?;
+    let subnets = cluster.subnets();
+    let table = blueprint::route_table_id(config, &subnets.first()?.parent()?);
+    subnets
+        .iter()
+        .any(|subnet| {
+            estate
+                .subnet(subnet)
+                .is_some_and(|s| s.route_table().as_ref() != Some(&table))
+        })
+        .then(|| id.subscription().to_owned())
+}
+
+/// True if a listed cluster lives in the network of the subject's cluster and belongs into the estate.
+#[must_use]
+pub fn is_neighbour(estate: &Estate, subject: &Subject, listed: &ClusterView<'_>) -> bool {
+    match subject {
+        Subject::Spoke { cluster: id } => {
+            listed.id().as_ref() != Some(id) && estate.cluster(id).is_some_and(|own| shares_network(&own, listed))
+        }
+        Subject::Hub { .. } => false,
+    }
+}
+
+fn clusters(estate: &Estate) -> impl Iterator<Item = (&ResourceId, ClusterView<'_>)> {
+    estate
+        .iter()
+        .filter(|(id, _)| Kind::of(id) == Some(Kind::ManagedCluster))
+        .filter_map(|(id, _)| Some((id, estate.cluster(id)?)))
+}
+
+fn shares_network(one: &ClusterView<'_>, other: &ClusterView<'_>) -> bool {
+    let networks =
+        |c: &ClusterView<'_>| -> BTreeSet<ResourceId> { c.subnets().iter().filter_map(ResourceId::parent).collect() };
+    !networks(one).is_disjoint(&networks(other))
+}
+
+/// AKS names its public load balancer `kubernetes` (AKS load-balancer-standard.md).
+fn load_balancer(id: &ResourceId, cluster: &ClusterView<'_>) -> Option<ResourceId> {
+    let group = cluster.node_resource_group()?;
+    Some(ResourceId::in_group(
+        id.subscription(),
+        group,
+        "Microsoft.Network/loadBalancers",
+        "kubernetes",
+    ))
 }
 
 fn hub_reads(estate: &Estate, config: &Config, hub: &Hub, wanted: &mut BTreeSet<ResourceId>) {

@@ -61,7 +61,7 @@ const UNROUTED: [(Ipv4Addr, u8); 4] = [
 
 impl Interval {
     /// True if the addresses are on the internet; private ones are none of the egress promise's business, and names that
-    /// a cluster needs do not resolve to them. An interval never straddles the edge, because [`UNROUTED`] is cut too.
+    /// a cluster needs do not resolve to them. An interval never straddles the edge, because the edges of [`UNROUTED`] are always cut.
     #[must_use]
     pub fn is_public(&self) -> bool {
         let private = UNROUTED
@@ -80,10 +80,18 @@ pub fn intervals(
     vnet: &VnetView<'_>,
     table: Option<(&ResourceId, RouteTableView<'_>)>,
 ) -> Result<Vec<Interval>, Vec<String>> {
-    let mut candidates = system_routes(vnet);
+    let mut user = Vec::new();
     if let Some((id, table)) = table {
-        candidates.extend(user_routes(id, &table)?);
+        user = user_routes(id, &table)?;
     }
+    let mut candidates = system_routes(vnet);
+    // A user route for 0.0.0.0/0 takes the routes for unrouted private ranges away with the system's own default route:
+    // that is how spokes with nothing but a default route reach other networks through the firewall
+    // (virtual-networks-udr-overview.md).
+    if !user.iter().any(|route| route.prefix.prefix_len() == 0) {
+        candidates.extend(unrouted());
+    }
+    candidates.extend(user);
     Ok(cut(&candidates))
 }
 
@@ -115,11 +123,6 @@ fn system_routes(vnet: &VnetView<'_>) -> Vec<Candidate> {
         NextHop::Internet,
         "system route 0.0.0.0/0".to_owned(),
     )];
-    for (address, length) in UNROUTED {
-        if let Ok(prefix) = Ipv4Net::new(address, length) {
-            routes.push(system(prefix, NextHop::Dropped, format!("system route {prefix}")));
-        }
-    }
     for prefix in vnet.address_space() {
         routes.push(system(prefix, NextHop::Local, format!("virtual network {prefix}")));
     }
@@ -131,6 +134,18 @@ fn system_routes(vnet: &VnetView<'_>) -> Vec<Candidate> {
         }
     }
     routes
+}
+
+fn unrouted() -> impl Iterator<Item = Candidate> {
+    UNROUTED
+        .iter()
+        .filter_map(|(address, length)| Ipv4Net::new(*address, *length).ok())
+        .map(|prefix| Candidate {
+            prefix,
+            user: false,
+            next_hop: NextHop::Dropped,
+            text: format!("system route {prefix}"),
+        })
 }
 
 /// Routes of a peering exist while it is connected, also during an update of it.
@@ -178,11 +193,14 @@ fn user_routes(id: &ResourceId, table: &RouteTableView<'_>) -> Result<Vec<Candid
 }
 
 fn cut(candidates: &[Candidate]) -> Vec<Interval> {
+    let edges = |prefix: &Ipv4Net| {
+        let after = u32::from(prefix.broadcast()).checked_add(1);
+        std::iter::once(u32::from(prefix.network())).chain(after)
+    };
+    let walls: Vec<u32> = unrouted().flat_map(|c| edges(&c.prefix).collect::<Vec<_>>()).collect();
     let mut starts: Vec<u32> = vec![0];
-    for candidate in candidates {
-        starts.push(u32::from(candidate.prefix.network()));
-        starts.extend(u32::from(candidate.prefix.broadcast()).checked_add(1));
-    }
+    starts.extend(candidates.iter().flat_map(|c| edges(&c.prefix)));
+    starts.extend(&walls);
     starts.sort_unstable();
     starts.dedup();
     let mut intervals: Vec<Interval> = Vec::new();
@@ -192,7 +210,9 @@ fn cut(candidates: &[Candidate]) -> Vec<Interval> {
             continue;
         };
         match intervals.last_mut() {
-            Some(previous) if previous.next_hop == best.next_hop && previous.route == best.text => {
+            Some(previous)
+                if previous.next_hop == best.next_hop && previous.route == best.text && !walls.contains(first) =>
+            {
                 previous.last = Ipv4Addr::from(last);
             }
             Some(_) | None => intervals.push(Interval {
