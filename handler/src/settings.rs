@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use azure_core::credentials::TokenCredential;
 use azure_core::http::HttpClient;
 use hubward_core::config::{Config, ConfigError, Credential};
 use url::Url;
@@ -89,49 +90,81 @@ impl Environment {
     }
 }
 
+/// Azure as the environment says, without a ledger: what a command needs that only reads.
+pub struct Azure {
+    /// Azure Resource Manager.
+    pub arm: Arm,
+    /// Azure time.
+    pub clock: Arc<dyn Clock>,
+    scale: f64,
+    reached: Url,
+    credential: Arc<dyn TokenCredential>,
+    http: Arc<dyn HttpClient>,
+}
+
 /// Makes the app from the environment.
 ///
 /// # Errors
 /// [`StartError`]; what is only wrong in the configuration file is no error here but in [`App::config`].
 pub async fn open(environment: &Environment) -> Result<App, StartError> {
+    let config = environment.config();
+    let azure = azure(environment, config.as_ref().ok().map(|c| &c.credential))?;
+    let ledger = ledger(environment, &azure).await?;
+    ledger.installed.at(azure.clock.now()).await?;
+    if let Err(error) = &config {
+        tracing::error!("the configuration cannot be used: {error}");
+    }
+    Ok(App {
+        config,
+        arm: azure.arm,
+        ledger,
+        clock: azure.clock,
+    })
+}
+
+/// Makes the clients of Azure; nothing is sent yet. Without a configured credential the system-assigned identity is used.
+///
+/// # Errors
+/// [`StartError`].
+pub fn azure(environment: &Environment, credential: Option<&Credential>) -> Result<Azure, StartError> {
     let clock = ScaledClock::parse(environment.get("HUBWARD_CLOCK").as_deref())?;
     let scale = clock.scale();
     let clock: Arc<dyn Clock> = Arc::new(clock);
     let http = identity::http_client()?;
     let endpoint = Url::parse(ARM)?;
     let (transport, reached) = arm_transport(environment, &endpoint, Arc::clone(&http))?;
-    let mut storage = StorageSettings::from_env(&|name| environment.get(name))?;
-    let [blob, queue] = storage.urls();
-    require_loopback_for_scale(scale, &[reached, blob, queue])?;
-
-    let config = environment.config();
-    let kind = config
-        .as_ref()
-        .map_or(CredentialKind::ManagedIdentity { client_id: None }, |c| {
-            kind_of(&c.credential)
-        });
+    require_loopback_for_scale(scale, std::slice::from_ref(&reached))?;
+    let kind = credential.map_or(CredentialKind::ManagedIdentity { client_id: None }, kind_of);
     let credential = identity::credential(&kind, Arc::clone(&http))?;
-    if storage.needs_credential() {
-        storage = storage.with_credential(Arc::clone(&credential));
-    }
-    let ledger = Ledger::open(storage, http, Arc::clone(&clock)).await?;
-    ledger.installed.at(clock.now()).await?;
     let arm = Arm::new(ArmDeps {
         endpoint,
-        credential,
+        credential: Arc::clone(&credential),
         transport,
         clock: Arc::clone(&clock),
         seed: u64::from(std::process::id()),
     });
-    if let Err(error) = &config {
-        tracing::error!("the configuration cannot be used: {error}");
-    }
-    Ok(App {
-        config,
+    Ok(Azure {
         arm,
-        ledger,
         clock,
+        scale,
+        reached,
+        credential,
+        http,
     })
+}
+
+/// Opens the ledger that the environment names.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn ledger(environment: &Environment, azure: &Azure) -> Result<Ledger, StartError> {
+    let mut storage = StorageSettings::from_env(&|name| environment.get(name))?;
+    let [blob, queue] = storage.urls();
+    require_loopback_for_scale(azure.scale, &[azure.reached.clone(), blob, queue])?;
+    if storage.needs_credential() {
+        storage = storage.with_credential(Arc::clone(&azure.credential));
+    }
+    Ok(Ledger::open(storage, Arc::clone(&azure.http), Arc::clone(&azure.clock)).await?)
 }
 
 /// The transport to ARM and the address it really reaches.

@@ -11,15 +11,17 @@ use azure_sim::storage::{Kind, Storage};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use hubward::arm::{Operation, PollStyle, WriteMethod};
 use hubward::clock::{Clock, TokioClock};
 use hubward::ledger::archive::ArchivedEvent;
 use hubward::ledger::blobs::Blobs;
-use hubward::ledger::keys::{BUSY_DELAY, Begin, Finish, KeyLease};
+use hubward::ledger::keys::{BUSY_DELAY, Begin, FIRST_RETRY, Finish, KeyLease};
 use hubward::ledger::operations::OperationRecord;
 use hubward::ledger::outcomes::Outcome;
 use hubward::ledger::queue::{WorkKind, WorkMessage};
 use hubward::ledger::store::{Condition, Put, Store};
 use hubward::ledger::{CONTAINER, Ledger, LedgerError, QUEUE, StorageSettings};
+use hubward_core::ids::ResourceId;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -345,7 +347,13 @@ async fn failures_wait_longer_each_time_and_are_counted_in_the_ledger() {
     let mut minutes = Vec::new();
     for _ in 0..8 {
         let lease = bench.leased(&message).await;
-        minutes.push(keys.retry(lease, "ARM unreachable").await.unwrap().as_secs() / 60);
+        minutes.push(
+            keys.retry(lease, FIRST_RETRY, "ARM unreachable")
+                .await
+                .unwrap()
+                .as_secs()
+                / 60,
+        );
         message = bench.messages().pop().unwrap();
         bench.pass(3600).await;
     }
@@ -499,12 +507,18 @@ async fn a_running_operation_is_kept_to_the_byte_until_its_end_is_known() {
     let operations = &bench.ledger.operations;
     let operation = |step: &str, url: &str| OperationRecord {
         step: step.to_owned(),
-        resource: "/subscriptions/S/vnet".to_owned(),
-        url: url.to_owned(),
-        kind: "azure_async_operation".to_owned(),
-        started_at: START,
+        operation: Operation {
+            resource: ResourceId::parse("/subscriptions/S/resourceGroups/G").unwrap(),
+            api: "2025-05-01".to_owned(),
+            method: WriteMethod::Put,
+            poll_url: url.to_owned(),
+            style: PollStyle::AsyncOperation,
+            started_at: START,
+            retry_after: Duration::from_secs(10),
+        },
         retry_at: START + Duration::from_secs(10),
-        state: Value::Null,
+        written: None,
+        clusters: Vec::new(),
     };
     let (first, second) = (
         operation("peer", "https://a/?t=1&c=%2F+x"),

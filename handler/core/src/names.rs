@@ -28,11 +28,11 @@ pub fn name(prefix: &str, kind: &str, id: &ResourceId) -> String {
 }
 
 /// The name of a role assignment: Azure demands a UUID, so it is UUIDv5 over the lower-cased
-/// `scope|principalId|roleDefinitionId`; the same wish twice is the same assignment.
+/// `scope|principalId|roleDefinitionId`; the same grant twice is the same assignment.
 #[must_use]
 pub fn role_assignment(scope: &ResourceId, principal_id: &str, role_definition_id: &str) -> Uuid {
-    let wish = format!("{scope}|{principal_id}|{role_definition_id}").to_ascii_lowercase();
-    Uuid::new_v5(&ROLE_ASSIGNMENTS, wish.as_bytes())
+    let grant = format!("{scope}|{principal_id}|{role_definition_id}").to_ascii_lowercase();
+    Uuid::new_v5(&ROLE_ASSIGNMENTS, grant.as_bytes())
 }
 
 /// The first ten hex digits of the SHA-256 of the lower-cased id: what tells one resource's things from another's.

@@ -10,9 +10,9 @@ mod running;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hubward_core::estate::Kind;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, Step, comparable};
-use serde_json::{Value, json};
 
 use crate::arm::{Arm, ArmError, Operation, Read, Written};
 use crate::clock::Clock;
@@ -51,6 +51,8 @@ pub struct Applied {
     pub busy: Vec<String>,
     /// Steps refused because their target changed since the plan was made.
     pub changed: Vec<String>,
+    /// True if Azure finished a write at once, so that no operation will tell of its end.
+    pub finished: bool,
 }
 
 /// Writes the steps of `plan` that wait for nothing, at most one per lane.
@@ -63,7 +65,7 @@ pub async fn apply(
     clock: &dyn Clock,
     lease: &mut KeyLease,
     plan: &Plan,
-    note: &Value,
+    clusters: &[String],
 ) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
     let mut used: BTreeSet<ResourceId> = BTreeSet::new();
@@ -74,12 +76,15 @@ pub async fn apply(
         match enter(ledger, step).await? {
             None => applied.busy.push(step.id.clone()),
             Some(mut leases) => {
-                let outcome = write(arm, ledger, clock, lease, step, &mut leases, note).await;
+                let outcome = write(arm, ledger, clock, lease, step, &mut leases, clusters).await;
                 leave(ledger, leases).await?;
-                if outcome? {
-                    applied.written.push(step.id.clone());
-                } else {
-                    applied.changed.push(step.id.clone());
+                match outcome? {
+                    Outcome::Refused => applied.changed.push(step.id.clone()),
+                    Outcome::Running => applied.written.push(step.id.clone()),
+                    Outcome::Finished => {
+                        applied.written.push(step.id.clone());
+                        applied.finished = true;
+                    }
                 }
                 used.extend(step.lanes.iter().cloned());
             }
@@ -110,7 +115,17 @@ async fn leave(ledger: &Ledger, leases: Vec<LaneLease>) -> Result<(), LedgerErro
     Ok(())
 }
 
-/// Writes one step; false if its target is no longer what the plan saw.
+/// What became of one step.
+enum Outcome {
+    /// Its target is no longer what the plan saw, or a lease is lost.
+    Refused,
+    /// Azure accepted it.
+    Running,
+    /// Azure finished it at once.
+    Finished,
+}
+
+/// Writes one step.
 async fn write(
     arm: &Arm,
     ledger: &Ledger,
@@ -118,8 +133,8 @@ async fn write(
     lease: &mut KeyLease,
     step: &Step,
     leases: &mut [LaneLease],
-    note: &Value,
-) -> Result<bool, ApplyError> {
+    clusters: &[String],
+) -> Result<Outcome, ApplyError> {
     let failed = |source| ApplyError::Arm {
         step: step.id.clone(),
         source,
@@ -127,11 +142,11 @@ async fn write(
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
     if !still_true(step, &found) {
         tracing::info!(step = step.id, target = %step.target, "the target changed since the plan was made");
-        return Ok(false);
+        return Ok(Outcome::Refused);
     }
     if !still_ours(ledger, clock, lease, leases).await? {
         tracing::info!(step = step.id, "a lease was lost to another worker");
-        return Ok(false);
+        return Ok(Outcome::Refused);
     }
     tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
     let written = arm
@@ -139,13 +154,13 @@ async fn write(
         .await
         .map_err(failed)?;
     match written {
-        Written::Done(_) => {}
+        Written::Done(_) => Ok(Outcome::Finished),
         Written::Running(operation) => {
-            let record = record(step, &operation, note);
+            let record = record(step, operation, clusters);
             ledger.operations.record(&lease.key, &record).await?;
+            Ok(Outcome::Running)
         }
     }
-    Ok(true)
 }
 
 /// True if key and lanes are ours for longer than a request can take; short ones are renewed first.
@@ -174,22 +189,14 @@ fn still_true(step: &Step, found: &Read) -> bool {
     }
 }
 
-fn record(step: &Step, operation: &Operation, note: &Value) -> OperationRecord {
+fn record(step: &Step, operation: Operation, clusters: &[String]) -> OperationRecord {
     // Only documents that were written whole over somebody's fields are compared afterwards; a child of our own needs none.
-    let written = step
-        .precondition
-        .as_ref()
-        .filter(|_| step.target.is_type(SUBNET))
-        .map(|_| &step.body);
+    let over_foreign = step.precondition.is_some() && Kind::of(&step.target) == Some(Kind::Subnet);
     OperationRecord {
         step: step.id.clone(),
-        resource: step.target.to_string(),
-        url: operation.poll_url.clone(),
-        kind: format!("{:?}", operation.style),
-        started_at: operation.started_at,
         retry_at: operation.started_at + operation.retry_after,
-        state: json!({"operation": operation, "written": written, "note": note}),
+        operation,
+        written: over_foreign.then(|| step.body.clone()),
+        clusters: clusters.to_vec(),
     }
 }
-
-const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";

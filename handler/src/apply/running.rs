@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use hubward_core::finding::{Code, Finding};
-use hubward_core::ids::ResourceId;
 use hubward_core::plan::kept;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::ApplyError;
@@ -19,8 +17,8 @@ use crate::ledger::operations::OperationRecord;
 pub struct Running {
     /// When the next one is due; `None` if none runs.
     pub next_due: Option<OffsetDateTime>,
-    /// The resources still being written.
-    pub resources: Vec<String>,
+    /// How many are still being written.
+    pub count: usize,
     /// Those that ended now.
     pub ended: Vec<Ended>,
 }
@@ -32,8 +30,8 @@ pub struct Ended {
     pub step: String,
     /// What Azure said if it ended badly.
     pub fault: Option<ArmFault>,
-    /// What the writer noted beside it.
-    pub note: Value,
+    /// The keys of the clusters that waited for it.
+    pub clusters: Vec<String>,
     /// A change of somebody's that met ours.
     pub finding: Option<Finding>,
 }
@@ -47,15 +45,10 @@ pub async fn resume(arm: &Arm, ledger: &Ledger, clock: &dyn Clock, key: &str) ->
     for record in ledger.operations.running(key).await? {
         let due = record.retry_at;
         if due > clock.now() {
-            running.keep(&record, due);
+            running.keep(due);
             continue;
         }
-        let Some(operation) = operation(&record) else {
-            // A record that cannot be read is dropped: the next look sees the resource itself.
-            ledger.operations.forget(key, &record.step).await?;
-            continue;
-        };
-        let progress = arm.poll(&operation).await.map_err(|source| ApplyError::Arm {
+        let progress = arm.poll(&record.operation).await.map_err(|source| ApplyError::Arm {
             step: record.step.clone(),
             source,
         })?;
@@ -65,10 +58,10 @@ pub async fn resume(arm: &Arm, ledger: &Ledger, clock: &dyn Clock, key: &str) ->
                 let mut next = record.clone();
                 next.retry_at = due;
                 ledger.operations.record(key, &next).await?;
-                running.keep(&record, due);
+                running.keep(due);
             }
             Progress::Done => {
-                let finding = lost_update(arm, &record, &operation).await?;
+                let finding = lost_update(arm, &record).await?;
                 ledger.operations.forget(key, &record.step).await?;
                 running.ended.push(ended(&record, None, finding));
             }
@@ -82,42 +75,31 @@ pub async fn resume(arm: &Arm, ledger: &Ledger, clock: &dyn Clock, key: &str) ->
 }
 
 impl Running {
-    fn keep(&mut self, record: &OperationRecord, due: OffsetDateTime) {
+    fn keep(&mut self, due: OffsetDateTime) {
         self.next_due = Some(self.next_due.map_or(due, |other| other.min(due)));
-        self.resources.push(record.resource.clone());
+        self.count += 1;
     }
-}
-
-fn operation(record: &OperationRecord) -> Option<Operation> {
-    serde_json::from_value(record.state.get("operation")?.clone()).ok()
 }
 
 fn ended(record: &OperationRecord, fault: Option<ArmFault>, finding: Option<Finding>) -> Ended {
     Ended {
         step: record.step.clone(),
         fault,
-        note: record.state.get("note").cloned().unwrap_or(Value::Null),
+        clusters: record.clusters.clone(),
         finding,
     }
 }
 
 /// A document that was written whole is read once more: if something we sent is not there, somebody wrote meanwhile.
-async fn lost_update(
-    arm: &Arm,
-    record: &OperationRecord,
-    operation: &Operation,
-) -> Result<Option<Finding>, ApplyError> {
-    let Some(written) = record.state.get("written").filter(|w| !w.is_null()) else {
+async fn lost_update(arm: &Arm, record: &OperationRecord) -> Result<Option<Finding>, ApplyError> {
+    let Some(written) = &record.written else {
         return Ok(None);
     };
-    let resource: &ResourceId = &operation.resource;
-    let read = arm
-        .read(resource, &operation.api)
-        .await
-        .map_err(|source| ApplyError::Arm {
-            step: record.step.clone(),
-            source,
-        })?;
+    let Operation { resource, api, .. } = &record.operation;
+    let read = arm.read(resource, api).await.map_err(|source| ApplyError::Arm {
+        step: record.step.clone(),
+        source,
+    })?;
     let same = match read {
         Read::Found(body) => kept(written, &body),
         Read::Absent(_) => false,

@@ -160,7 +160,7 @@ impl Arm {
 
     /// Asks once how an operation stands; it may have been started by another process.
     ///
-    /// If Azure has forgotten the operation, the resource itself is asked.
+    /// If Azure has forgotten the operation or does not show it, the resource itself is asked.
     ///
     /// # Errors
     /// [`ArmError`] if nothing can be said about the operation; it may still be running.
@@ -171,7 +171,8 @@ impl Arm {
             return self.poll_resource(operation).await;
         }
         let answer = self.sender.exchange(Method::Get, &url, None).await?;
-        if matches!(answer.status, 404 | 410) {
+        // 403: the right to read operations is granted apart from the right to read the resource.
+        if matches!(answer.status, 403 | 404 | 410) {
             return self.poll_resource(operation).await;
         }
         operation::progress(operation, &answer, self.sender.now())

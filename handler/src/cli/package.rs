@@ -1,6 +1,11 @@
 //! `hubward package DIR`: writes the script root with this executable in it.
+//!
+//! A configuration that the app would refuse is refused here, with the same line, before anything is written.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hubward_core::config::Config;
 
 use super::{Exit, tell};
 use crate::package::assemble;
@@ -11,30 +16,38 @@ pub(super) struct Arguments {
     /// The folder to write; it must be empty or an earlier script root.
     dir: PathBuf,
     /// The configuration to include.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let executable = match std::env::current_exe() {
-        Ok(path) => path,
-        Err(error) => {
-            tell(&format!("this executable cannot be found: {error}"));
-            return Exit::Usage;
-        }
-    };
-    match assemble(&arguments.dir, &executable, arguments.config.as_deref()) {
-        Ok(root) => {
-            tell(&format!(
-                "wrote {} with {}",
-                root.path.display(),
-                root.functions.join(", ")
-            ));
+    match write(arguments) {
+        Ok(line) => {
+            tell(&line);
             Exit::Fine
         }
-        Err(error) => {
-            tell(&error.to_string());
+        Err(line) => {
+            tell(&line);
             Exit::Usage
         }
     }
+}
+
+fn write(arguments: &Arguments) -> Result<String, String> {
+    if let Some(path) = &arguments.config {
+        check(path)?;
+    }
+    let executable = std::env::current_exe().map_err(|error| format!("this executable cannot be found: {error}"))?;
+    let root = assemble(&arguments.dir, &executable, arguments.config.as_deref()).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "wrote {} with {}",
+        root.path.display(),
+        root.functions.join(", ")
+    ))
+}
+
+fn check(path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| super::unreadable(path, &error))?;
+    Config::load(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
+    Ok(())
 }

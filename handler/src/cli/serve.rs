@@ -16,7 +16,11 @@ const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 
 pub(super) fn run() -> ExitCode {
     let environment = Environment::of_process();
-    let Some(port) = environment.get(PORT).and_then(|text| text.parse().ok()) else {
+    let Some(port) = environment
+        .get(PORT)
+        .and_then(|text| text.parse().ok())
+        .filter(|port| *port != 0)
+    else {
         tell(&format!(
             "{PORT} is not a port; allowed: 1 to 65535, set by the Functions host"
         ));

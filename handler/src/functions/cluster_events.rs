@@ -5,7 +5,7 @@
 //! with an error, so that Event Grid brings the event again.
 
 use hubward_core::config::Config;
-use hubward_core::event::{Event, Malformed, Relevance, Schema, classify, decode_all, redacted};
+use hubward_core::event::{Event, MAX_EVENTS, Malformed, Relevance, Schema, classify, decode_all, redacted};
 use hubward_core::ids::ResourceId;
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ pub async fn run(app: &App, invocation: &Invocation) -> Reply {
         Err(error) => return noted(format!("dropped: {error}")),
     };
     let bodies = match payload {
+        Value::Array(bodies) if bodies.len() > MAX_EVENTS => return noted(dropped(&Malformed::TooMany(bodies.len()))),
         Value::Array(bodies) => bodies,
         other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![other],
     };
@@ -104,7 +105,13 @@ async fn keep(app: &App, event: &Event, body: &Value) -> Result<(), LedgerError>
 
 async fn request(app: &App, cluster: &ResourceId, event: &Event) -> Result<(), LedgerError> {
     let cause = format!("event {}", event.id);
-    app.ledger.keys.request(WorkKind::Spoke, &cluster.key(), &cause).await
+    let (keys, key) = (&app.ledger.keys, cluster.key());
+    match event.time {
+        Some(at) if event.created && event.resource == *cluster => {
+            keys.request_created(WorkKind::Spoke, &key, &cause, at).await
+        }
+        Some(_) | None => keys.request(WorkKind::Spoke, &key, &cause).await,
+    }
 }
 
 fn dropped(malformed: &Malformed) -> String {

@@ -42,8 +42,8 @@ async fn handle(app: &App, message: &WorkMessage) -> Result<String, LedgerError>
             app.ledger.keys.wait(lease, after, &line).await?;
             Ok(format!("{name}: {line}; looks again in {} s", after.as_secs()))
         }
-        Next::Retry { line } => {
-            let after = app.ledger.keys.retry(lease, &line).await?;
+        Next::Retry { first, line } => {
+            let after = app.ledger.keys.retry(lease, first, &line).await?;
             Ok(format!("{name}: {line}; tries again in {} s", after.as_secs()))
         }
     }

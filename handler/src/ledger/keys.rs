@@ -46,7 +46,7 @@ use crate::clock::Clock;
 /// When a message that met a held lease comes again: the lease has ended by then unless it was renewed.
 pub const BUSY_DELAY: Duration = leases::DURATION.saturating_add(Duration::from_secs(1));
 
-/// The wait after the first failure; each further one doubles it.
+/// The wait after a first failure of which nothing better is known; each further one doubles it.
 pub const FIRST_RETRY: Duration = Duration::from_secs(60);
 
 /// The longest wait after a failure.
@@ -77,6 +77,12 @@ pub struct KeyDocument {
     pub requested_at: OffsetDateTime,
     /// Why the last wish came.
     pub cause: String,
+    /// Since when something is wanted that is not done.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub owed_since: Option<OffsetDateTime>,
+    /// When the cluster was created, by the last event that said so: AKS itself does not tell.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub create_seen_at: Option<OffsetDateTime>,
 }
 
 impl Document for KeyDocument {
@@ -126,6 +132,10 @@ pub struct KeyLease {
     pub attempts: u32,
     /// When the first of them was.
     pub first_failed_at: Option<OffsetDateTime>,
+    /// Since when something is wanted that is not done.
+    pub owed_since: Option<OffsetDateTime>,
+    /// When the cluster was created, by the last event that said so.
+    pub create_seen_at: Option<OffsetDateTime>,
     turn: u64,
     lease: Lease,
 }
@@ -173,6 +183,30 @@ impl Keys {
     /// # Errors
     /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`]: the wish must be made again.
     pub async fn request(&self, kind: WorkKind, key: &str, cause: &str) -> Result<(), LedgerError> {
+        self.count(kind, key, cause, None).await
+    }
+
+    /// As [`Keys::request`], for an event that says that the cluster was created `at` that time; the key remembers it.
+    ///
+    /// # Errors
+    /// As [`Keys::request`].
+    pub async fn request_created(
+        &self,
+        kind: WorkKind,
+        key: &str,
+        cause: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), LedgerError> {
+        self.count(kind, key, cause, Some(at)).await
+    }
+
+    async fn count(
+        &self,
+        kind: WorkKind,
+        key: &str,
+        cause: &str,
+        created_at: Option<OffsetDateTime>,
+    ) -> Result<(), LedgerError> {
         let now = self.clock.now();
         self.documents
             .change(&name_of(key), |present: Option<&KeyDocument>| {
@@ -187,8 +221,14 @@ impl Keys {
                     first_failed_at: None,
                     requested_at: now,
                     cause: String::new(),
+                    owed_since: None,
+                    create_seen_at: None,
                 });
+                if !document.is_owed() {
+                    document.owed_since = Some(now);
+                }
                 document.wanted += 1;
+                document.create_seen_at = document.create_seen_at.max(created_at);
                 document.kind = kind;
                 document.requested_at = now;
                 cause.clone_into(&mut document.cause);
@@ -219,6 +259,8 @@ impl Keys {
                 wanted: document.wanted,
                 attempts: document.attempts,
                 first_failed_at: document.first_failed_at,
+                owed_since: document.owed_since,
+                create_seen_at: document.create_seen_at,
                 turn: document.turn.max(message.turn.unwrap_or(0)),
                 lease,
             })),
@@ -266,14 +308,15 @@ impl Keys {
         .await
     }
 
-    /// The work failed in a way that may pass: tries again after a growing delay, which is returned.
+    /// The work failed in a way that may pass: tries again after a growing delay, which is returned. `first` is the delay
+    /// after a first failure.
     ///
     /// # Errors
     /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`]: the message comes again.
-    pub async fn retry(&self, lease: KeyLease, cause: &str) -> Result<Duration, LedgerError> {
+    pub async fn retry(&self, lease: KeyLease, first: Duration, cause: &str) -> Result<Duration, LedgerError> {
         let now = self.clock.now();
         let attempts = lease.attempts.saturating_add(1);
-        let delay = retry_delay(attempts);
+        let delay = retry_delay(first, attempts);
         self.park(lease, delay, cause, |document| {
             document.attempts = attempts;
             document.first_failed_at.get_or_insert(now);
@@ -359,11 +402,14 @@ impl Keys {
     }
 }
 
-/// The wait after a number of failures in a row: one minute, doubling up to an hour.
+/// The wait after a number of failures in a row: `first`, doubling up to an hour.
 #[must_use]
-pub fn retry_delay(attempts: u32) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(6);
-    FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY)
+pub fn retry_delay(first: Duration, attempts: u32) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(12);
+    first
+        .max(Duration::from_secs(1))
+        .saturating_mul(1 << doublings)
+        .min(LAST_RETRY)
 }
 
 fn name_of(key: &str) -> String {

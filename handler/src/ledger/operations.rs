@@ -10,27 +10,24 @@ use time::OffsetDateTime;
 
 use super::documents::{Document, Documents, Listing, digest};
 use super::error::LedgerError;
+use crate::arm::Operation;
 
-/// A long-running operation of Azure Resource Manager.
+/// A write that Azure has accepted, with what is to be done when it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OperationRecord {
     /// The plan's step that started it.
     pub step: String,
-    /// The resource it writes, as its id was sent.
-    pub resource: String,
-    /// Where to ask for it: opaque, replayed byte for byte.
-    pub url: String,
-    /// Which answer announced it, for example `azure_async_operation` or `location`.
-    pub kind: String,
-    /// When Azure accepted it.
-    #[serde(with = "time::serde::rfc3339")]
-    pub started_at: OffsetDateTime,
+    /// The operation; its poll address is replayed byte for byte.
+    pub operation: Operation,
     /// Not to be asked for before this time (`Retry-After`).
     #[serde(with = "time::serde::rfc3339")]
     pub retry_at: OffsetDateTime,
-    /// What the ARM client needs to go on, in its own words.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub state: Value,
+    /// The body, if it was written over a document of somebody else's; compared with what is there afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Value>,
+    /// The keys of the clusters that wait for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
 }
 
 /// All running operations of one key.

@@ -1,15 +1,18 @@
 //! What went wrong in a look, sorted by what helps.
 
+use std::time::Duration;
+
 use hubward_core::finding::{Code, Finding};
 use hubward_core::plan::State;
 
 use super::Next;
-use super::outcome::{Report, write};
+use super::outcome::{HubReport, HubState, Report, write, write_hub};
 use crate::apply::ApplyError;
 use crate::arm::{ArmError, ArmFault, Class};
 use crate::functions::App;
 use crate::ledger::LedgerError;
-use crate::ledger::keys::KeyLease;
+use crate::ledger::keys::{FIRST_RETRY, KeyLease};
+use crate::ledger::queue::WorkKind;
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -34,31 +37,40 @@ impl From<ApplyError> for Failure {
 /// Notes the failure where people look, and says when to try again.
 pub(super) async fn record(app: &App, lease: &KeyLease, failure: Failure) -> Next {
     let line = failure.to_string();
+    let retry = |first| Next::Retry {
+        first,
+        line: line.clone(),
+    };
     let (next, finding) = match &failure {
-        Failure::Ledger(_) => (Next::Retry { line: line.clone() }, None),
+        Failure::Ledger(_) => (retry(FIRST_RETRY), None),
         Failure::Arm(error) => match error.class() {
-            Class::Wait { after, .. } => (
-                Next::Wait {
-                    after,
-                    line: line.clone(),
-                },
-                None,
-            ),
-            Class::Retry { .. } => (Next::Retry { line: line.clone() }, None),
-            Class::NeedsPerson | Class::Bug => (Next::Retry { line: line.clone() }, Some(finding(error))),
+            Class::Wait { after, reason } => {
+                let line = format!("{reason}: {line}");
+                (Next::Wait { after, line }, None)
+            }
+            Class::Retry { after } => (retry(after), None),
+            Class::NeedsPerson | Class::Bug => (retry(FIRST_RETRY), Some(finding(error))),
         },
     };
     tracing::warn!(key = lease.key, "{line}");
-    let state = if finding.is_some() {
-        State::Failed
-    } else {
-        State::Waiting
-    };
-    let report = Report::of_failure(state, &line, finding);
-    if let Err(error) = write(app, &lease.key, &report).await {
+    if let Err(error) = keep(app, lease, &line, finding).await {
         tracing::warn!(key = lease.key, "the outcome could not be kept: {error}");
     }
     next
+}
+
+async fn keep(app: &App, lease: &KeyLease, line: &str, finding: Option<Finding>) -> Result<(), LedgerError> {
+    let person = finding.is_some();
+    match lease.kind {
+        WorkKind::Hub => {
+            let state = if person { HubState::Failed } else { HubState::Waiting };
+            write_hub(app, &lease.key, &HubReport::of_failure(state, line, finding)).await
+        }
+        WorkKind::Spoke | WorkKind::Offboard => {
+            let state = if person { State::Failed } else { State::Waiting };
+            write(app, &lease.key, &Report::of_failure(state, line, finding)).await
+        }
+    }
 }
 
 /// The finding for an error that only a person ends.
@@ -87,6 +99,16 @@ fn finding(error: &ArmError) -> Finding {
             "Put right what Azure names; Hubward tries again by itself.",
         ),
     }
+}
+
+/// The delay after operations that Azure accepted and then failed: the longest that any of the faults asks for.
+pub(super) fn pause_after<'a>(faults: impl Iterator<Item = &'a ArmFault>) -> Option<Duration> {
+    faults
+        .map(|fault| match fault.class() {
+            Class::Wait { after, .. } | Class::Retry { after } => after,
+            Class::NeedsPerson | Class::Bug => FIRST_RETRY,
+        })
+        .max()
 }
 
 /// The finding for an operation that Azure accepted and then failed; `None` if trying again is all it needs.

@@ -11,13 +11,12 @@ use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Plan, State, Wait, plan_hub};
-use serde_json::{Value, json};
+use hubward_core::plan::{Plan, Wait, plan_hub};
 use time::OffsetDateTime;
 
 use super::Next;
-use super::failure::{Failure, of_fault};
-use super::outcome::{Report, write};
+use super::failure::{Failure, of_fault, pause_after};
+use super::outcome::{HubReport, HubState, write_hub};
 use crate::apply::{Running, apply, resume};
 use crate::functions::App;
 use crate::ledger::keys::KeyLease;
@@ -34,7 +33,6 @@ const DOWN: Duration = Duration::from_secs(300);
 /// The contributions of a hub, as kept in the ledger.
 struct Wishes {
     contributions: BTreeMap<ResourceId, Contribution>,
-    oldest_news: Option<OffsetDateTime>,
     findings: Vec<Finding>,
 }
 
@@ -46,7 +44,9 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
         });
     }
     let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), hub).await?;
-    wake(app, &running).await?;
+    for ended in running.ended.iter().filter(|e| e.fault.is_none()) {
+        wake(app, &ended.clusters).await?;
+    }
     if running.ended.is_empty()
         && let Some(due) = running.next_due
     {
@@ -60,34 +60,36 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let wishes = wishes(app, hub).await?;
     let plan = plan_hub(&estate, config, hub, &wishes.contributions, &[]);
-    if let Some(after) = linger(app.clock.now(), &plan, &wishes) {
+    if let Some(after) = linger(app.clock.now(), &plan, lease.owed_since) {
         return Ok(Next::Wait {
             after,
             line: "gathering the wishes of other clusters".to_owned(),
         });
     }
-    let clusters: Vec<&str> = wishes.contributions.keys().map(ResourceId::as_str).collect();
-    let note = json!({ "clusters": clusters });
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &note).await?;
-    let mut report = Report::of_plan(&plan);
-    report.steps.clone_from(&applied.written);
+    let clusters: Vec<String> = wishes.contributions.keys().map(ResourceId::key).collect();
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &clusters).await?;
+    if applied.finished {
+        wake(app, &clusters).await?;
+    }
+    let mut report = HubReport::of_plan(&plan);
     report.findings.extend(wishes.findings);
     for ended in &running.ended {
         if let Some(fault) = &ended.fault {
-            report.state = State::Failed;
+            report.state = HubState::Failed;
             report.findings.extend(of_fault(&ended.step, fault));
             report.trouble = Some(format!("Azure failed step {}: {fault}", ended.step));
         }
     }
-    write(app, hub, &report).await?;
+    write_hub(app, hub, &report).await?;
     let wrote = !applied.written.is_empty();
     let waits = !applied.busy.is_empty() || !applied.changed.is_empty();
     Ok(next(&plan, &running, wrote, waits))
 }
 
 fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
-    if running.ended.iter().any(|e| e.fault.is_some()) {
+    if let Some(first) = pause_after(running.ended.iter().filter_map(|e| e.fault.as_ref())) {
         return Next::Retry {
+            first,
             line: "the firewall did not take the rules".to_owned(),
         };
     }
@@ -97,6 +99,11 @@ fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
     };
     if wrote {
         return wait(BUSY, "the firewall is taking the rules");
+    }
+    if plan.waits.iter().any(|w| matches!(w, Wait::Approval | Wait::Observing)) {
+        return Next::Settled {
+            line: "the mode holds the rules back".to_owned(),
+        };
     }
     if waits || !plan.steps.is_empty() {
         return wait(BUSY, "somebody else is updating the firewall");
@@ -109,24 +116,18 @@ fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
     }
 }
 
-/// Asks for the clusters whose rules were in the write that ended now: they waited for it.
-async fn wake(app: &App, running: &Running) -> Result<(), Failure> {
-    for ended in running.ended.iter().filter(|e| e.fault.is_none()) {
-        let clusters = ended.note.get("clusters").and_then(Value::as_array);
-        for cluster in clusters.into_iter().flatten().filter_map(Value::as_str) {
-            let key = cluster.to_ascii_lowercase();
-            let waits = app
-                .ledger
-                .keys
-                .get(&key)
-                .await?
-                .is_some_and(|document| document.is_owed());
-            if waits {
-                app.ledger
-                    .keys
-                    .request(WorkKind::Spoke, &key, "the hub's rules are in force")
-                    .await?;
-            }
+/// Asks for the clusters whose rules were in a write that ended: they waited for it.
+async fn wake(app: &App, clusters: &[String]) -> Result<(), Failure> {
+    for key in clusters {
+        let waits = app
+            .ledger
+            .keys
+            .get(key)
+            .await?
+            .is_some_and(|document| document.is_owed());
+        if waits {
+            let cause = "the hub's rules are in force";
+            app.ledger.keys.request(WorkKind::Spoke, key, cause).await?;
         }
     }
     Ok(())
@@ -136,7 +137,6 @@ async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
     let listing = app.ledger.contributions.of_hub(hub).await?;
     let mut wishes = Wishes {
         contributions: BTreeMap::new(),
-        oldest_news: None,
         findings: Vec::new(),
     };
     let damaged = |name: &str, reason: &str| {
@@ -149,8 +149,6 @@ async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
     for document in listing.documents.iter().filter(|d| d.tombstone.is_none()) {
         match serde_json::from_value::<Contribution>(document.body.clone()) {
             Ok(contribution) => {
-                let at = document.written_at;
-                wishes.oldest_news = Some(wishes.oldest_news.map_or(at, |other| other.max(at)));
                 wishes.contributions.insert(contribution.cluster.clone(), contribution);
             }
             Err(error) => wishes.findings.push(damaged(&document.cluster, &error.to_string())),
@@ -162,9 +160,10 @@ async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
     Ok(wishes)
 }
 
-/// What is left of the time in which wishes are gathered; `None` when there is nothing to write or it is over.
-fn linger(now: OffsetDateTime, plan: &Plan, wishes: &Wishes) -> Option<Duration> {
+/// What is left of the time in which wishes are gathered, counted from the oldest one that is not served; `None` when there
+/// is nothing to write or it is over.
+fn linger(now: OffsetDateTime, plan: &Plan, owed_since: Option<OffsetDateTime>) -> Option<Duration> {
     plan.startable().next()?;
-    let until = wishes.oldest_news? + LINGER;
+    let until = owed_since? + LINGER;
     Duration::try_from(until - now).ok().filter(|left| !left.is_zero())
 }

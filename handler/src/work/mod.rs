@@ -14,10 +14,10 @@ mod spoke;
 use std::time::Duration;
 
 use crate::functions::App;
-use crate::ledger::keys::KeyLease;
+use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 
-pub use outcome::Report;
+pub use outcome::{HubReport, HubState, Report};
 
 /// What comes after a look. Durations are Azure seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Next {
     },
     /// It failed in a way that may pass or that a person may mend.
     Retry {
+        /// The delay after a first failure; it doubles with each further one.
+        first: Duration,
         /// One line for the log.
         line: String,
     },
@@ -47,6 +49,7 @@ pub async fn look(app: &App, lease: &mut KeyLease) -> Next {
         Ok(config) => config,
         Err(error) => {
             return Next::Retry {
+                first: FIRST_RETRY,
                 line: format!("the configuration cannot be used: {error}"),
             };
         }

@@ -6,10 +6,10 @@ use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Age, Plan, State, Wait, plan_spoke};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Next;
-use super::failure::{Failure, of_fault};
+use super::failure::{Failure, of_fault, pause_after};
 use super::outcome::{Report, write};
 use crate::apply::{Applied, Running, apply, resume};
 use crate::functions::App;
@@ -19,6 +19,8 @@ use crate::observe::observe;
 
 /// When to look again at something that Azure ends in seconds: a peering, a network at rest.
 const SOON: Duration = Duration::from_secs(10);
+/// When to look again at a target that somebody changed.
+const AGAIN: Duration = Duration::from_secs(5);
 /// When to look again at rules: the hub's commit asks for this cluster itself, so this is only the safety net.
 const RULES: Duration = Duration::from_secs(300);
 /// When to look again at a hub that is down or a cluster that AKS works on.
@@ -41,15 +43,17 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
     if running.ended.is_empty() && running.next_due.is_some() {
         return Ok(pause(app, &running));
     }
+    let installed_at = app.ledger.installed.at(app.clock.now()).await?;
     let age = Age {
-        installed_at: Some(app.ledger.installed.at(app.clock.now()).await?),
-        create_seen: false,
+        installed_at: Some(installed_at),
+        // An old create event that is replayed makes no cluster young.
+        create_seen: lease.create_seen_at.is_some_and(|at| at >= installed_at),
     };
     let subject = Subject::Spoke { cluster: id.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let plan = plan_spoke(&estate, config, &id, age);
     contribute(app, &plan).await?;
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &Value::Null).await?;
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[]).await?;
     let report = report(&plan, &applied, &running);
     write(app, key, &report).await?;
     Ok(next(&plan, &applied, &running, &report))
@@ -109,11 +113,15 @@ fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
 /// What comes next. A failed operation is tried again with a growing delay, or a fault of Azure's would be hammered.
 fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report) -> Next {
     let line = line(plan, report);
-    if running.ended.iter().any(|e| e.fault.is_some()) {
-        return Next::Retry { line };
+    if let Some(first) = pause_after(running.ended.iter().filter_map(|e| e.fault.as_ref())) {
+        return Next::Retry { first, line };
     }
-    if !applied.written.is_empty() || !applied.busy.is_empty() || !applied.changed.is_empty() {
+    if !applied.written.is_empty() || !applied.busy.is_empty() {
         return Next::Wait { after: SOON, line };
+    }
+    if !applied.changed.is_empty() {
+        // Somebody else is at work on it; with a growing pause, or two writers would chase each other.
+        return Next::Retry { first: AGAIN, line };
     }
     let pause = plan.waits.iter().filter_map(pause_for).min();
     match (plan.state, pause) {
@@ -130,7 +138,7 @@ fn pause_for(wait: &Wait) -> Option<Duration> {
         Wait::Rules => Some(RULES),
         Wait::Cluster { .. } | Wait::Hub => Some(LATER),
         // A person's word comes as an event or a command.
-        Wait::Person { .. } | Wait::Approval | Wait::Step { .. } => None,
+        Wait::Person { .. } | Wait::Approval | Wait::Observing | Wait::Step { .. } => None,
     }
 }
 
@@ -140,7 +148,7 @@ fn pause(app: &App, running: &Running) -> Next {
     let after = Duration::try_from(due - now).unwrap_or(Duration::from_secs(1));
     Next::Wait {
         after: after.max(Duration::from_secs(1)),
-        line: format!("Azure is writing {} resources", running.resources.len()),
+        line: format!("Azure is writing {} resources", running.count),
     }
 }
 

@@ -17,7 +17,7 @@ pub use group::{GroupEdit, Tombstone, edit_group};
 pub use hub::{HubFacts, hub_facts};
 pub(crate) use rules::protocol_type;
 pub use rules::{Destination, Requirement, requirements};
-pub use spoke::{PeeringSide, RouteWish, SpokeBlueprint, SubnetWish, spoke_blueprint};
+pub use spoke::{PeeringSide, PlannedRoute, SpokeBlueprint, SubnetAttachment, spoke_blueprint};
 
 /// The id of our route table for a spoke. One table serves all subnets of the spoke; it lies beside the network, because
 /// a table must share region and subscription with it.

@@ -75,7 +75,7 @@ pub(super) struct Rule {
 }
 
 /// One application or network rule before it is written as JSON.
-enum Wish<'a> {
+enum PlannedRule<'a> {
     Application {
         name: String,
         targets: Vec<String>,
@@ -96,31 +96,31 @@ enum Wish<'a> {
 
 /// The rules of one cluster, in a fixed order; each name ends with the cluster's hash.
 pub(super) fn rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
-    wishes(contribution, hub)
+    planned_rules(contribution, hub)
         .into_iter()
-        .map(|wish| rule(wish, contribution))
+        .map(|rule| rule(rule, contribution))
         .collect()
 }
 
 /// Every destination that must be reachable from the cluster's prefixes, in the order of the rules.
 #[must_use]
 pub fn requirements(contribution: &Contribution, hub: &Hub) -> Vec<Requirement> {
-    wishes(contribution, hub).iter().flat_map(required_by).collect()
+    planned_rules(contribution, hub).iter().flat_map(required_by).collect()
 }
 
-fn wishes<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<Wish<'a>> {
+fn planned<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>> {
     let catalogue = Catalogue::global();
     let fill = |targets: &[String]| -> Vec<String> {
         let api = contribution.api_server.as_deref().unwrap_or_default();
         targets.iter().map(|t| t.replace("{api_server}", api)).collect()
     };
-    let mut wishes = Vec::new();
+    let mut planned = Vec::new();
     for need in catalogue
         .network
         .iter()
         .filter(|n| contribution.features.contains(&n.when))
     {
-        wishes.push(Wish::Network {
+        planned.push(PlannedRule::Network {
             name: need.name.clone(),
             targets: fill(&need.fqdns),
             protocols: &need.protocols,
@@ -134,7 +134,7 @@ fn wishes<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<Wish<'a>> {
         .iter()
         .filter(|n| contribution.features.contains(&n.when))
     {
-        wishes.push(Wish::Application {
+        planned.push(PlannedRule::Application {
             name: need.name.clone(),
             targets: fill(&need.targets),
             tags: &need.fqdn_tags,
@@ -143,14 +143,14 @@ fn wishes<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<Wish<'a>> {
             asked_by: format!("AKS ({})", need.name),
         });
     }
-    wishes.extend(operator_wishes(hub));
-    wishes
+    planned.extend(operator_rules(hub));
+    planned
 }
 
-fn operator_wishes(hub: &Hub) -> Vec<Wish<'_>> {
-    let mut wishes: Vec<Wish<'_>> = Vec::new();
+fn operator_rules(hub: &Hub) -> Vec<PlannedRule<'_>> {
+    let mut planned: Vec<PlannedRule<'_>> = Vec::new();
     for rule in &hub.rules.network {
-        wishes.push(Wish::Network {
+        planned.push(PlannedRule::Network {
             name: format!("op-{}", rule.name),
             targets: rule.destinations.clone(),
             protocols: &rule.protocols,
@@ -160,7 +160,7 @@ fn operator_wishes(hub: &Hub) -> Vec<Wish<'_>> {
         });
     }
     for rule in &hub.rules.application {
-        wishes.push(Wish::Application {
+        planned.push(PlannedRule::Application {
             name: format!("op-{}", rule.name),
             targets: rule.targets.clone(),
             tags: &[],
@@ -170,7 +170,7 @@ fn operator_wishes(hub: &Hub) -> Vec<Wish<'_>> {
         });
     }
     if hub.workload_egress == WorkloadEgress::Web {
-        wishes.push(Wish::Application {
+        planned.push(PlannedRule::Application {
             name: "web".to_owned(),
             targets: vec!["*".to_owned()],
             tags: &[],
@@ -179,14 +179,14 @@ fn operator_wishes(hub: &Hub) -> Vec<Wish<'_>> {
             asked_by: "workload_egress = web".to_owned(),
         });
     }
-    wishes
+    planned
 }
 
-fn rule(wish: Wish<'_>, contribution: &Contribution) -> Rule {
+fn rule(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
     let sources: Vec<String> = contribution.prefixes.iter().map(Ipv4Net::to_string).collect();
     let named = |name: &str| format!("{name}-{}", names::hash(&contribution.cluster));
-    let (network, priority, body) = match wish {
-        Wish::Application {
+    let (network, priority, body) = match rule {
+        PlannedRule::Application {
             name,
             targets,
             tags,
@@ -208,7 +208,7 @@ fn rule(wish: Wish<'_>, contribution: &Contribution) -> Rule {
             });
             (false, priority, body)
         }
-        Wish::Network {
+        PlannedRule::Network {
             name,
             targets,
             protocols,
@@ -252,9 +252,9 @@ pub(crate) fn protocol_type(kind: ApplicationKind) -> &'static str {
     }
 }
 
-fn required_by(wish: &Wish<'_>) -> Vec<Requirement> {
-    match wish {
-        Wish::Application {
+fn required_by(rule: &PlannedRule<'_>) -> Vec<Requirement> {
+    match rule {
+        PlannedRule::Application {
             targets,
             tags,
             protocols,
@@ -285,7 +285,7 @@ fn required_by(wish: &Wish<'_>) -> Vec<Requirement> {
             });
             names.chain(tags).collect()
         }
-        Wish::Network {
+        PlannedRule::Network {
             targets,
             protocols,
             ports,

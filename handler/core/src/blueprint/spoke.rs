@@ -21,9 +21,9 @@ pub struct SpokeBlueprint {
     /// Its region: that of the network.
     pub location: String,
     /// The two routes.
-    pub routes: [RouteWish; 2],
+    pub routes: [PlannedRoute; 2],
     /// The cluster's subnets, each with the table it should carry.
-    pub subnets: Vec<SubnetWish>,
+    pub subnets: Vec<SubnetAttachment>,
 }
 
 /// One side of the peering.
@@ -39,7 +39,7 @@ pub struct PeeringSide {
 
 /// One named route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteWish {
+pub struct PlannedRoute {
     /// The route's id under our table.
     pub id: ResourceId,
     /// The prefix.
@@ -50,7 +50,7 @@ pub struct RouteWish {
 
 /// A subnet that should carry our table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubnetWish {
+pub struct SubnetAttachment {
     /// The subnet.
     pub id: ResourceId,
     /// The table.
@@ -74,7 +74,7 @@ impl PeeringSide {
     }
 }
 
-impl RouteWish {
+impl PlannedRoute {
     /// The route's properties as Azure takes them.
     #[must_use]
     pub fn properties(&self) -> Value {
@@ -125,7 +125,7 @@ pub fn spoke_blueprint(
         local: local.clone(),
         remote: remote.clone(),
     };
-    let route = |kind: &str, prefix: String, next_hop: Option<Ipv4Addr>| RouteWish {
+    let route = |kind: &str, prefix: String, next_hop: Option<Ipv4Addr>| PlannedRoute {
         id: route_table.child("routes", &format!("{}-{kind}", config.naming.prefix)),
         prefix,
         next_hop,
@@ -140,7 +140,7 @@ pub fn spoke_blueprint(
         ],
         subnets: subnets
             .iter()
-            .map(|id| SubnetWish {
+            .map(|id| SubnetAttachment {
                 id: id.clone(),
                 route_table: route_table.clone(),
             })

@@ -67,6 +67,7 @@ pub fn plan_hub(
         Some(finding) => plan.findings.push(finding),
         None => plan.steps.push(step),
     }
+    plan.hold(config.mode);
     plan.seal(estate)
 }
 

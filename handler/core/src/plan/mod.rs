@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 
 use crate::blueprint::Contribution;
+use crate::config::Mode;
 use crate::estate::Estate;
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
@@ -96,6 +97,8 @@ pub enum Wait {
     },
     /// Somebody must approve the plan.
     Approval,
+    /// The mode to change: the subject is only observed, so this never ends by itself.
+    Observing,
 }
 
 /// What is to be done about one subject.
@@ -132,6 +135,19 @@ impl Plan {
     #[must_use]
     pub fn needs_hub(&self) -> bool {
         self.waits.contains(&Wait::Rules)
+    }
+
+    /// Holds every step back in a mode that does not write by itself. The wait is in the steps, so that no caller can forget
+    /// the mode.
+    pub(crate) fn hold(&mut self, mode: Mode) {
+        let wait = match mode {
+            Mode::Correct => return,
+            Mode::Approve => Wait::Approval,
+            Mode::Observe => Wait::Observing,
+        };
+        for step in &mut self.steps {
+            step.waits.push(wait.clone());
+        }
     }
 
     pub(crate) fn seal(mut self, estate: &Estate) -> Self {
@@ -218,6 +234,7 @@ impl fmt::Display for Wait {
             Self::Hub => f.write_str("the hub to have a firewall address and one egress address"),
             Self::Person { code } => write!(f, "a person (finding {})", code.text()),
             Self::Approval => f.write_str("approval of the plan"),
+            Self::Observing => f.write_str("the mode to change (only observed)"),
         }
     }
 }

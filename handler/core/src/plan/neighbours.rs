@@ -78,8 +78,8 @@ fn strangers(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates)
         .chain(scene.cluster.node_resource_group())
         .map(str::to_ascii_lowercase)
         .collect();
-    for wish in &scene.blueprint.subnets {
-        let Some(subnet) = scene.estate.subnet(&wish.id) else {
+    for attachment in &scene.blueprint.subnets {
+        let Some(subnet) = scene.estate.subnet(&attachment.id) else {
             continue;
         };
         if subnet.route_table().is_some() {
@@ -95,7 +95,7 @@ fn strangers(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates)
                 Code::SharedSubnet,
                 format!(
                     "the subnet {} is shared with {}, of which it is not known what it needs to reach",
-                    wish.id.name(),
+                    attachment.id.name(),
                     interface.resource_group().unwrap_or(interface.as_str())
                 ),
                 "Give the cluster a subnet of its own, or wire the other cluster first.",

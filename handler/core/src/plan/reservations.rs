@@ -7,14 +7,14 @@ use crate::finding::{Code, Finding};
 pub(super) fn reservations(scene: &Scene<'_>) -> Vec<Finding> {
     let name = scene.cluster.name();
     let mut findings = Vec::new();
-    for wish in &scene.blueprint.subnets {
-        let subnet = scene.estate.subnet(&wish.id);
+    for attachment in &scene.blueprint.subnets {
+        let subnet = scene.estate.subnet(&attachment.id);
         if let Some(service) = subnet.and_then(|s| s.service_endpoints().first().map(|s| (*s).to_owned())) {
             findings.push(Finding::warning(
                 Code::ServiceEndpointBypass,
                 format!(
                     "the subnet {} reaches {service} by a service endpoint, around the firewall",
-                    wish.id.name()
+                    attachment.id.name()
                 ),
                 "Remove the service endpoint if this traffic must leave from the egress address too.",
             ));

@@ -110,8 +110,8 @@ fn fill(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         }
     }
     let mut switches = Vec::new();
-    for wish in &scene.blueprint.subnets {
-        match switch(scene, wish) {
+    for attachment in &scene.blueprint.subnets {
+        match switch(scene, attachment) {
             Ok(step) => switches.extend(step),
             Err(finding) => findings.push(finding),
         }
@@ -129,7 +129,8 @@ fn fill(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         step.waits.extend(gates.iter().chain(&preparing).cloned());
         steps.push(step);
     }
-    if findings.iter().any(|f| f.is_blocking() && stops_everything(f.code)) {
+    let stopped = findings.iter().any(|f| f.is_blocking() && stops_everything(f.code));
+    if stopped {
         steps.clear();
     }
     let (steps, refused) = guarded(
@@ -139,15 +140,13 @@ fn fill(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         |estate, step| waits_over(scene, &neighbours, estate, step),
     );
     findings.extend(refused);
-    plan.contribution = (mode == Mode::Correct).then(|| scene.contribution.clone());
+    plan.contribution = (mode == Mode::Correct && !stopped).then(|| scene.contribution.clone());
     plan.state = Some(state(mode, switched, &steps, &gates, &findings, plan.proof.as_ref()));
     plan.steps = steps;
     if plan.state != Some(State::Wired) {
         plan.waits.extend(gates);
     }
-    if mode == Mode::Approve && !plan.steps.is_empty() {
-        plan.waits.push(Wait::Approval);
-    }
+    plan.hold(mode);
     findings.extend(reservations(scene));
     plan.findings.extend(findings);
 }
@@ -185,9 +184,9 @@ fn all_gates(
 }
 
 fn is_switched(scene: &Scene<'_>) -> bool {
-    scene.blueprint.subnets.iter().all(|wish| {
-        let attached = scene.estate.subnet(&wish.id).and_then(|s| s.route_table());
-        attached.as_ref() == Some(&wish.route_table)
+    scene.blueprint.subnets.iter().all(|attachment| {
+        let attached = scene.estate.subnet(&attachment.id).and_then(|s| s.route_table());
+        attached.as_ref() == Some(&attachment.route_table)
     })
 }
 

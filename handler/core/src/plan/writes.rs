@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::gates::Scene;
 use super::{AcceptedLoss, Step, Wait, comparable};
-use crate::blueprint::{PeeringSide, SubnetWish};
+use crate::blueprint::{PeeringSide, SubnetAttachment};
 use crate::config::WorkloadEgress;
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
@@ -90,29 +90,29 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
     };
     let present = table.routes();
     let mut steps = Vec::new();
-    for wish in &scene.blueprint.routes {
-        let same = present.iter().find(|r| r.name.eq_ignore_ascii_case(wish.id.name()));
-        let kind = if wish.next_hop.is_some() {
+    for route in &scene.blueprint.routes {
+        let same = present.iter().find(|r| r.name.eq_ignore_ascii_case(route.id.name()));
+        let kind = if route.next_hop.is_some() {
             "VirtualAppliance"
         } else {
             "Internet"
         };
         let right = same.is_some_and(|r| {
-            r.prefix == wish.prefix
+            r.prefix == route.prefix
                 && r.next_hop_type.eq_ignore_ascii_case(kind)
-                && (wish.next_hop.is_none() || r.next_hop == wish.next_hop)
+                && (route.next_hop.is_none() || r.next_hop == route.next_hop)
         });
         if right {
             continue;
         }
-        let body = json!({"name": wish.id.name(), "properties": wish.properties()});
+        let body = json!({"name": route.id.name(), "properties": route.properties()});
         let why = format!(
             "the route {} of {} is missing or leads elsewhere",
-            wish.id.name(),
+            route.id.name(),
             id.name()
         );
-        let mut step = Step::put(format!("route-{}", wish.id.name()), wish.id.clone(), body, why).in_lanes(&[id]);
-        if let Some(old) = route_document(scene, wish.id.name()) {
+        let mut step = Step::put(format!("route-{}", route.id.name()), route.id.clone(), body, why).in_lanes(&[id]);
+        if let Some(old) = route_document(scene, route.id.name()) {
             step = step.over(&old);
         }
         if !table.is_at_rest() {
@@ -120,7 +120,7 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
         }
         // A stale appliance address reaches nobody, so mending it cuts nobody off; anything else still carries traffic.
         let carries = same.is_none_or(|r| !r.next_hop_type.eq_ignore_ascii_case("VirtualAppliance"));
-        if wish.next_hop.is_some() && carries && is_attached(scene, id) {
+        if route.next_hop.is_some() && carries && is_attached(scene, id) {
             step.accepts = losses_of_a_switch(scene);
         }
         steps.push(step);
@@ -148,42 +148,42 @@ fn route_document(scene: &Scene<'_>, name: &str) -> Option<Value> {
 
 /// The switch of one subnet: the subnet as it is, with our table. What it waits for besides the network and the table, the
 /// caller adds.
-pub(super) fn switch(scene: &Scene<'_>, wish: &SubnetWish) -> Result<Option<Step>, Finding> {
-    let Some(subnet) = scene.estate.subnet(&wish.id) else {
+pub(super) fn switch(scene: &Scene<'_>, attachment: &SubnetAttachment) -> Result<Option<Step>, Finding> {
+    let Some(subnet) = scene.estate.subnet(&attachment.id) else {
         return Ok(None);
     };
-    if subnet.route_table().as_ref() == Some(&wish.route_table) {
+    if subnet.route_table().as_ref() == Some(&attachment.route_table) {
         return Ok(None);
     }
     if let Some(table) = subnet.route_table() {
         return Err(Finding::blocking(
             Code::ForeignRouteTable,
-            format!("the subnet {} carries the route table {table}", wish.id.name()),
+            format!("the subnet {} carries the route table {table}", attachment.id.name()),
             "Detach it, or lead its default route to the firewall yourself.",
         ));
     }
     if subnet.is_reserved() {
         return Err(Finding::blocking(
             Code::ReservedSubnet,
-            format!("the subnet {} belongs to another Azure service", wish.id.name()),
+            format!("the subnet {} belongs to another Azure service", attachment.id.name()),
             "Put the pool into a subnet of its own.",
         ));
     }
     let mut body = comparable(subnet.body);
-    body["properties"]["routeTable"] = json!({"id": wish.route_table.as_str()});
+    body["properties"]["routeTable"] = json!({"id": attachment.route_table.as_str()});
     let vnet = &scene.blueprint.vnet;
     let mut waits = at_rest(scene, &[vnet]);
     if scene
         .estate
-        .route_table(&wish.route_table)
+        .route_table(&attachment.route_table)
         .is_some_and(|t| !t.is_at_rest())
     {
         waits.push(Wait::AtRest {
-            id: wish.route_table.clone(),
+            id: attachment.route_table.clone(),
         });
     }
-    let why = format!("{} still leaves from its own address", wish.id.name());
-    let mut step = Step::put(format!("switch-{}", wish.id.name()), wish.id.clone(), body, why)
+    let why = format!("{} still leaves from its own address", attachment.id.name());
+    let mut step = Step::put(format!("switch-{}", attachment.id.name()), attachment.id.clone(), body, why)
         .over(subnet.body)
         .in_lanes(&[vnet])
         .waiting_for(waits);

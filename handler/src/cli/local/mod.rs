@@ -2,7 +2,8 @@
 //! this same executable as the custom handler in its own process, creates clusters, and watches them being wired.
 //!
 //! It believes nothing that the app says about itself: the exit code is 0 only if packets that walk through the simulated
-//! Azure arrive, and arrive from the one egress address, and what nobody allowed is dropped at the firewall.
+//! Azure arrive, and arrive from the one egress address, and what nobody allowed is dropped at the firewall. However it ends,
+//! Ctrl-C and SIGTERM included, the handler's process is ended and the temporary folder removed.
 
 mod progress;
 mod rig;
@@ -10,7 +11,6 @@ mod table;
 mod verdict;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Exit, tell};
@@ -18,8 +18,10 @@ use progress::Progress;
 use rig::Rig;
 use verdict::Verdict;
 
-/// A run that has not ended by then never will: firewall updates take minutes, clusters seven at the most.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// A run that takes longer has got stuck: AKS takes seven minutes at the most, a firewall update five.
+const PATIENCE: Duration = Duration::from_secs(2 * 3600);
+/// What each cluster adds to it: writes on the hub's network follow each other.
+const PATIENCE_PER_CLUSTER: Duration = Duration::from_secs(120);
 
 /// How often the ledger is looked at, in wall time.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -28,22 +30,22 @@ const GLANCE: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// How many clusters to create, 1 to 200.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=200))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clusters, allow_negative_numbers = true)]
     clusters: u8,
     /// Decides every draw: latencies, event delays, duplicates.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
-    /// Azure seconds per second, 1 to 1000.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Azure seconds per second, 1 to 1000; a busy machine may miss Azure's own time limits above 100.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = speed, allow_negative_numbers = true)]
     speed: u16,
-    /// Stay up after the end and print the addresses.
+    /// Stay up after the end and print the addresses; Ctrl-C ends it.
     #[arg(long)]
     keep: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
     /// The configuration of the app; the commented example if left out.
-    #[arg(long, env = "HUBWARD_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "HUBWARD_CONFIG")]
     config: Option<PathBuf>,
     /// Also print what host and handler log.
     #[arg(long)]
@@ -55,8 +57,8 @@ pub(super) struct Arguments {
 enum LocalError {
     #[error("{0}")]
     Configuration(#[from] hubward_core::config::ConfigError),
-    #[error("--config {path} cannot be read ({source}); allowed: the path of a readable TOML file")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("{0}")]
+    Unreadable(String),
     #[error("{0}")]
     Package(#[from] crate::package::PackageError),
     #[error("the stand-in host did not start: {0}")]
@@ -69,63 +71,66 @@ enum LocalError {
     Machine(#[from] std::io::Error),
     #[error("the stand-in host stopped: {0}")]
     Stopped(String),
+    #[error("the app did not start within {0} s; --verbose shows what it logs")]
+    NotInstalled(u64),
+    #[error("stopped by {0}")]
+    Interrupted(&'static str),
 }
 
 impl LocalError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Configuration(_) | Self::Unreadable { .. } => Exit::Usage,
+            Self::Configuration(_) | Self::Unreadable(_) => Exit::Usage,
             Self::Package(_)
             | Self::Host(_)
             | Self::Start(_)
             | Self::Ledger(_)
             | Self::Machine(_)
-            | Self::Stopped(_) => Exit::Broken,
+            | Self::Stopped(_)
+            | Self::NotInstalled(_) => Exit::Broken,
+            Self::Interrupted(_) => Exit::Interrupted,
         }
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tell(&format!("the runtime cannot be started: {error}"));
-            return Exit::Broken;
-        }
-    };
-    runtime.block_on(async {
-        match whole(arguments).await {
-            Ok(exit) => exit,
-            Err(error) => {
-                tell(&error.to_string());
-                error.exit()
-            }
-        }
-    })
-}
-
-async fn whole(arguments: &Arguments) -> Result<Exit, LocalError> {
-    let rig = Rig::start(arguments).await?;
-    let outcome = watch(&rig, arguments).await;
+    let outcome = tokio::runtime::Runtime::new()
+        .map_err(LocalError::from)
+        .and_then(|runtime| runtime.block_on(whole(arguments)));
     match outcome {
-        Ok(verdict) => {
-            if arguments.keep {
-                stay(&rig).await?;
-            }
-            rig.stop().await;
-            Ok(if verdict.is_good() { Exit::Fine } else { Exit::Broken })
-        }
+        Ok(exit) => exit,
         Err(error) => {
-            rig.stop().await;
-            Err(error)
+            tell(&error.to_string());
+            error.exit()
         }
     }
+}
+
+/// A signal drops what is being started, which ends it; what runs is stopped in order.
+async fn whole(arguments: &Arguments) -> Result<Exit, LocalError> {
+    let mut signals = Signals::listen()?;
+    let rig = tokio::select! {
+        biased;
+        signal = signals.next() => return Err(LocalError::Interrupted(signal)),
+        rig = Rig::start(arguments) => rig?,
+    };
+    let outcome = tokio::select! {
+        biased;
+        signal = signals.next() => Err(LocalError::Interrupted(signal)),
+        outcome = watch(&rig, arguments) => outcome,
+    };
+    if outcome.is_ok() && arguments.keep {
+        stay(&rig, &mut signals).await;
+    }
+    rig.stop().await;
+    outcome.map(|verdict| if verdict.is_good() { Exit::Fine } else { Exit::Broken })
 }
 
 async fn watch(rig: &Rig, arguments: &Arguments) -> Result<Verdict, LocalError> {
     let clusters = rig.create_clusters(arguments.clusters);
     let mut progress = Progress::new(&clusters);
-    let deadline = rig.azure_now() + PATIENCE;
+    let patience = PATIENCE + PATIENCE_PER_CLUSTER * u32::from(arguments.clusters);
+    let deadline = rig.azure_now() + patience;
     while !progress.is_over() && rig.azure_now() < deadline {
         tokio::select! {
             biased;
@@ -140,22 +145,84 @@ async fn watch(rig: &Rig, arguments: &Arguments) -> Result<Verdict, LocalError> 
     } else {
         table::print(&verdict);
     }
+    explain(rig, arguments, &progress, patience);
     Ok(verdict)
 }
 
+/// What a person should know of the run itself.
+fn explain(rig: &Rig, arguments: &Arguments, progress: &Progress, patience: Duration) {
+    let unfinished = progress.unfinished();
+    if !unfinished.is_empty() {
+        tell(&format!(
+            "gave up after {} minutes of Azure's time: {}",
+            patience.as_secs() / 60,
+            unfinished.join(", ")
+        ));
+    }
+    let timeouts = rig.host.restarts().timeouts;
+    if timeouts > 0 {
+        tell(&format!(
+            "{timeouts} invocations outlasted the host's time limit, which runs {} times as fast here: this machine is busy, a lower --speed helps",
+            arguments.speed
+        ));
+    }
+}
+
 /// Keeps everything running until the terminal says stop.
-async fn stay(rig: &Rig) -> Result<(), LocalError> {
+async fn stay(rig: &Rig, signals: &mut Signals) {
     tell("");
     for (what, url) in rig.urls() {
         tell(&format!("{what:<22} {url}"));
     }
     tell("stop with Ctrl-C");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    signals.next().await;
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        super::code(exit)
+/// The signals that end the command, listened for from the beginning.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
+
+    /// Waits for one of them and names it.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
+
+fn clusters(text: &str) -> Result<u8, String> {
+    within(text, 1, 200)
+}
+
+fn speed(text: &str) -> Result<u16, String> {
+    within(text, 1, 1000)
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    within(text, 0, u64::MAX)
+}
+
+/// A whole number from `low` to `high`; the error is what is allowed.
+fn within<T>(text: &str, low: T, high: T) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    let number = text.parse().ok().filter(|number| (&low..=&high).contains(&number));
+    number.ok_or_else(|| format!("a whole number from {low} to {high}"))
 }

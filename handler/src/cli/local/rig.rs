@@ -1,4 +1,6 @@
 //! The rig: simulator, stand-in host and the handler's process, wired together on loopback.
+//!
+//! It starts nothing before the configuration is found good. Dropping it kills the handler and removes the script root.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +10,6 @@ use std::time::{Duration, Instant};
 use azure_sim::door::clock::WallClock;
 use azure_sim::door::loopback::{self, Served};
 use azure_sim::walk::{Packet, Walk};
-
 use azure_sim::{Azure, ClusterSpec, Counters, EventSchema, EventSubscription, World};
 use host_sim::{Host, HostOptions, Keys, Level, LogLine};
 use serde_json::Value;
@@ -28,6 +29,9 @@ const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
 /// When the simulated Azure begins, in Unix milliseconds: 2026-01-05 08:00 UTC, a Monday morning. Fixed, so that the same
 /// seed prints the same times.
 const EPOCH_MS: i64 = 1_767_600_000_000;
+
+/// The longest that all parts may take to start, in wall time.
+const START: Duration = Duration::from_secs(120);
 
 /// A cluster of this run.
 pub(super) struct Cluster {
@@ -200,6 +204,9 @@ impl Rig {
     /// The app notes the time of its installation when it starts; a cluster created before that would only be observed.
     async fn installed(&self) -> Result<(), LocalError> {
         while self.ledger.installed.known().await?.is_none() {
+            if self.wall_elapsed() > START {
+                return Err(LocalError::NotInstalled(START.as_secs()));
+            }
             tokio::select! {
                 biased;
                 reason = self.host.stopped() => return Err(LocalError::Stopped(reason)),
@@ -213,10 +220,8 @@ impl Rig {
 fn configuration(arguments: &Arguments) -> Result<String, LocalError> {
     let text = match &arguments.config {
         None => EXAMPLE.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|source| LocalError::Unreadable {
-            path: path.display().to_string(),
-            source,
-        })?,
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| LocalError::Unreadable(crate::cli::unreadable(path, &error)))?,
     };
     // Refused here, before anything starts; the handler reads the same text.
     hubward_core::config::Config::load(&text, &std::collections::BTreeMap::new())?;

@@ -70,15 +70,7 @@ impl Azure {
             Answer::Operation => {
                 self.store_accepted(path, kind, accepted, verb);
                 if kind == Kind::ManagedCluster {
-                    let caller = principal.client_id;
-                    managed_cluster::begun(
-                        &mut self.store,
-                        path,
-                        caller,
-                        &mut self.addresses,
-                        &mut self.internet,
-                        self.now,
-                    );
+                    managed_cluster::begun(&mut self.store, path, &mut self.addresses, &mut self.internet);
                 }
                 let effect = Effect::Write {
                     update: verb == Verb::Update,

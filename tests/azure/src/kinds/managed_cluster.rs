@@ -2,7 +2,6 @@
 //! Nodes themselves are not modelled; their addresses live in the subnets that the pools name.
 
 use crate::arm::errors::ArmError;
-use crate::arm::operations::rfc3339;
 use crate::ids::ArmPath;
 use crate::internet::Internet;
 use crate::kinds::Kind;
@@ -43,9 +42,6 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     }
     if let Some(top) = body.as_object_mut() {
         default_to(top, "sku", json!({"name": "Base", "tier": "Free"}));
-        if let Some(kept) = existing.and_then(|existing| existing.body.get("systemData")) {
-            top.insert("systemData".to_owned(), kept.clone());
-        }
     }
     let properties = properties_mut(&mut body);
     default_to(properties, "powerState", json!({"code": "Running"}));
@@ -108,25 +104,12 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     Ok(Accepted::operation(body))
 }
 
-/// Creation has begun: the body gets `systemData`, and the API server its name and address.
-pub(crate) fn begun(
-    store: &mut Store,
-    cluster: &ArmPath,
-    caller: uuid::Uuid,
-    pool: &mut AddressPool,
-    internet: &mut Internet,
-    now: OffsetDateTime,
-) {
-    let Some(found) = store.find_mut(cluster.key()) else {
+/// Creation has begun: the API server gets its name and address. AKS does not tell when a cluster was made: `systemData` is
+/// in none of the captured bodies [recorded: cli aks_*, cap_*; Azure/AKS#4364 asks for it].
+pub(crate) fn begun(store: &mut Store, cluster: &ArmPath, pool: &mut AddressPool, internet: &mut Internet) {
+    let Some(found) = store.find(cluster.key()) else {
         return;
     };
-    if found.body.get("systemData").is_none() {
-        let at = rfc3339(now);
-        found.body["systemData"] = json!({
-            "createdBy": caller, "createdByType": "Application", "createdAt": at,
-            "lastModifiedBy": caller, "lastModifiedByType": "Application", "lastModifiedAt": at
-        });
-    }
     if let Some(fqdn) = text(&found.body, &["properties", "fqdn"])
         && !internet.names.contains_key(fqdn)
     {

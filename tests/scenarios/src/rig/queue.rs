@@ -65,9 +65,14 @@ pub(super) fn failed(azure: &mut Azure, message: &Message, now: OffsetDateTime) 
         return;
     }
     call(azure, Method::PUT, POISON, "", now);
-    let body = format!("<QueueMessage><MessageText>{}</MessageText></QueueMessage>", message.text);
-    call(azure, Method::POST, &format!("{POISON}/messages"), &body, now);
+    put(azure, POISON, &message.text, now);
     delete(azure, message, now);
+}
+
+/// Puts a text into a queue as it is.
+pub(super) fn put(azure: &mut Azure, queue: &str, text: &str, now: OffsetDateTime) {
+    let body = format!("<QueueMessage><MessageText>{text}</MessageText></QueueMessage>");
+    call(azure, Method::POST, &format!("{queue}/messages"), &body, now);
 }
 
 fn one(message: &Message, more: &str) -> String {

@@ -130,7 +130,7 @@ impl Wire {
         lock(&self.state).hooks.push(Box::new(hook));
     }
 
-    /// Shows Azure to `watch` after every ARM call and after every event of Azure's own, with what just happened.
+    /// Shows Azure to `watch` after every ARM write and after every event of Azure's own, with what just happened.
     pub fn watch(&self, watch: impl FnMut(&Azure, &str) + Send + 'static) {
         lock(&self.state).watches.push(Box::new(watch));
     }
@@ -193,16 +193,21 @@ impl Wire {
             Fate::Lost => return Err(broken(ErrorKind::Connection, "the connection was refused")),
             Fate::Dies => return self.die().await,
         }
-        let answer = self.azure.lock().handle(service, request, self.clock.now());
+        let answer = {
+            let mut azure = self.azure.lock();
+            let foreseen = azure.next_event();
+            let answer = azure.handle(service, request, self.clock.now());
+            // A read may be the first to bring about what was due; all else that changes Azure is a write.
+            if (service == Service::Arm && method != "GET") || azure.next_event() != foreseen {
+                self.show(&azure, &format!("{method} {path}"));
+            }
+            answer
+        };
         call.moment = Moment::After;
         call.status = answer.status().as_u16();
         let fate = self.fate(&call);
         if service == Service::Queue && method == "POST" {
             self.queued.notify_one();
-        }
-        if service == Service::Arm {
-            let azure = self.azure.lock();
-            self.show(&azure, &format!("{method} {path} -> {}", call.status));
         }
         if fate == Fate::Dies {
             return self.die().await;

@@ -1,0 +1,152 @@
+//! What packets find: the walks that decide whether a cluster is wired, and a watch that notices the first one that fares
+//! worse than before. Only the simulator's packet walk is asked, never the product.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_sim::Azure;
+use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source};
+
+use super::{Cluster, Rig};
+
+/// Nodes pull images from here.
+pub const MCR: &str = "mcr.microsoft.com";
+/// The operator rule of the example configuration allows it.
+pub const PARTNER: &str = "api.partner.example";
+/// No rule allows it.
+pub const NOT_ALLOWED: &str = "not-allowed.example";
+/// The API server by its name.
+pub const API_SERVER: &str = "the API server by name";
+/// The API server by its address without a server name, as pods call it.
+pub const API_ADDRESS: &str = "the API server by address";
+
+/// How packets from the cluster's nodes fare, by destination.
+#[must_use]
+pub fn walks(azure: &Azure, cluster: &Cluster) -> BTreeMap<&'static str, Outcome> {
+    let name = |text: &str| Destination::Name(text.to_owned());
+    let mut targets = vec![(MCR, name(MCR)), (PARTNER, name(PARTNER)), (NOT_ALLOWED, name(NOT_ALLOWED))];
+    let document = azure.document(&cluster.id).unwrap_or_default();
+    if let Some(server) = document["properties"]["fqdn"].as_str() {
+        targets.push((API_SERVER, name(server)));
+        if let Some(address) = azure.internet().resolve(server) {
+            targets.push((API_ADDRESS, Destination::Address(address)));
+        }
+    }
+    let walk = |to| {
+        azure.walk(&Packet {
+            from: Source {
+                subnet: cluster.subnet.clone(),
+                cluster: Some(cluster.id.clone()),
+                address: None,
+            },
+            to,
+            port: 443,
+            protocol: Protocol::Tcp,
+            server_name: None,
+        })
+    };
+    targets.into_iter().map(|(label, to)| (label, walk(to).outcome)).collect()
+}
+
+/// Notes every destination that was reached and is reached no more.
+#[derive(Clone, Debug, Default)]
+pub struct Continuity {
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    reached: BTreeMap<(String, &'static str), ()>,
+    looks: u64,
+    losses: Vec<String>,
+}
+
+impl Continuity {
+    /// Watches these clusters from here on: now, after every ARM write and after every event of Azure's own.
+    #[must_use]
+    pub fn of(rig: &Rig, clusters: &[Cluster]) -> Self {
+        let watch = Self::default();
+        let (notes, clusters) = (Arc::clone(&watch.notes), clusters.to_vec());
+        watch.notes.lock().unwrap_or_else(PoisonError::into_inner).look(&rig.azure.lock(), &clusters, "the start");
+        rig.wire.watch(move |azure, what| {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.look(azure, &clusters, what);
+        });
+        watch
+    }
+
+    /// What was lost, in order; and how often was looked.
+    #[must_use]
+    pub fn losses(&self) -> (Vec<String>, u64) {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        (notes.losses.clone(), notes.looks)
+    }
+}
+
+impl Notes {
+    fn look(&mut self, azure: &Azure, clusters: &[Cluster], what: &str) {
+        self.looks += 1;
+        for cluster in clusters {
+            for (label, outcome) in walks(azure, cluster) {
+                // The one destination that the switch is meant to cut.
+                if label == NOT_ALLOWED {
+                    continue;
+                }
+                let key = (cluster.id.clone(), label);
+                match outcome {
+                    Outcome::Reached { .. } => {
+                        self.reached.insert(key, ());
+                    }
+                    Outcome::Dropped { at, why } => {
+                        if self.reached.remove(&key).is_some() {
+                            let name = &cluster.spec.name;
+                            self.losses.push(format!("after {what}: {name} lost {label} at {at} ({why})"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Rig {
+    /// The hub's egress address.
+    #[must_use]
+    pub fn egress_address(&self) -> Ipv4Addr {
+        let id = self.azure.lock().world().hub.egress_public_ip.clone();
+        let document = self.document(&id);
+        let text = document["properties"]["ipAddress"].as_str().unwrap_or_default().to_owned();
+        text.parse().unwrap_or_else(|_| self.fail(&format!("{text:?} is no address")))
+    }
+
+    /// Fails unless the cluster reaches what it must from the egress address alone, and the firewall drops the rest.
+    pub fn assert_wired(&self, cluster: &Cluster) {
+        let seen_from = self.egress_address();
+        let outcomes = walks(&self.azure.lock(), cluster);
+        for label in [MCR, PARTNER, API_SERVER, API_ADDRESS] {
+            let outcome = outcomes.get(label);
+            if outcome != Some(&Outcome::Reached { seen_from }) {
+                self.fail(&format!("{}: {label} fares {outcome:?}, not reached from {seen_from}", cluster.spec.name));
+            }
+        }
+        let firewall = self.azure.lock().world().hub.firewall.clone();
+        let firewall = firewall.rsplit('/').next().unwrap_or_default().to_owned();
+        match outcomes.get(NOT_ALLOWED) {
+            Some(Outcome::Dropped { at, .. }) if at.contains(&firewall) => {}
+            other => self.fail(&format!("{}: {NOT_ALLOWED} fares {other:?}, not dropped at {firewall}", cluster.spec.name)),
+        }
+    }
+
+    /// As [`Rig::assert_wired`], and the ledger says so too.
+    pub async fn assert_all_wired(&self, clusters: &[Cluster]) {
+        for cluster in clusters {
+            let state = self.state(cluster).await;
+            if state != "wired" {
+                let report = self.report(&cluster.key).await;
+                self.fail(&format!("{} is {state}, not wired: {report:#?}", cluster.spec.name));
+            }
+            self.assert_wired(cluster);
+        }
+    }
+}
