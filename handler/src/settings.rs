@@ -10,6 +10,8 @@ use std::sync::Arc;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::HttpClient;
 use hubward_core::config::{Config, ConfigError, Credential};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::arm::{Arm, ArmDeps, Loopback, LoopbackError};
@@ -141,7 +143,7 @@ pub fn azure(environment: &Environment, credential: Option<&Credential>) -> Resu
         credential: Arc::clone(&credential),
         transport,
         clock: Arc::clone(&clock),
-        seed: u64::from(std::process::id()),
+        seed: seed(environment, clock.now()),
     });
     Ok(Azure {
         arm,
@@ -165,6 +167,21 @@ pub async fn ledger(environment: &Environment, azure: &Azure) -> Result<Ledger, 
         storage = storage.with_credential(Arc::clone(&azure.credential));
     }
     Ok(Ledger::open(storage, Arc::clone(&azure.http), Arc::clone(&azure.clock)).await?)
+}
+
+/// The seed of jitter and correlation ids: given, or made of what tells this process from others. Containers often share a
+/// process id, so instance and time are in it.
+fn seed(environment: &Environment, now: OffsetDateTime) -> u64 {
+    if let Some(given) = environment.get("HUBWARD_SEED").and_then(|text| text.parse().ok()) {
+        return given;
+    }
+    let instance = environment.get("WEBSITE_INSTANCE_ID").unwrap_or_default();
+    let text = format!("{instance}|{}|{}", std::process::id(), now.unix_timestamp_nanos());
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
 /// The transport to ARM and the address it really reaches.

@@ -93,8 +93,9 @@ async fn three_clusters_leave_from_one_address_and_share_firewall_updates() {
     }
     let updates = object["arm"]["firewall_updates"].as_u64().unwrap();
     assert!((1..=3).contains(&updates), "{updates}");
-    // Four writes of each spoke, and the updates of the firewall.
-    assert_eq!(object["arm"]["writes"], 12 + updates);
+    // Four writes of each spoke, and the updates of the firewall. A write that meets a running one is refused, and counts.
+    let writes = object["arm"]["writes"].as_u64().unwrap();
+    assert!((12 + updates..=15 + updates).contains(&writes), "{writes}");
 }
 
 #[tokio::test]
@@ -258,7 +259,10 @@ async fn wrong_input_is_refused_on_one_line_before_anything_is_written() {
             &["local", "--config", &unknown_path],
             &["hubs.main.nat_gatway", "nat_gateway"],
         ),
-        (&["local", "--config", &contradictory_path], &["hubs.main.firewall"]),
+        (
+            &["local", "--config", &contradictory_path],
+            &["hubs.main.virtual_network"],
+        ),
     ];
     for (arguments, says) in cases {
         run(arguments, &[]).await.is_refused_with(says);

@@ -1,5 +1,7 @@
 //! `hubward plan` as a process: wrong words end with 2, an Azure that does not answer with 3.
 
+#![allow(clippy::expect_used, reason = "a test that cannot start its process has failed")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

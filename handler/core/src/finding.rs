@@ -46,6 +46,14 @@ pub enum Code {
     ReservedSubnet,
     /// A peering of the pair exists but its flags or state do not suffice, and it is not ours to change.
     ForeignPeering,
+    /// A peering does not know the address space that the other network has.
+    PeeringOutOfSync,
+    /// The last write on somebody's peering failed.
+    PeeringFailed,
+    /// Routes do not join the nodes and the firewall in both directions.
+    NoPathToFirewall,
+    /// The last write on the network or a subnet failed, and it was not ours.
+    NetworkFailed,
     /// A peering is `Disconnected`; Azure repairs it only by deleting and creating it.
     PeeringDisconnected,
     /// The cluster restricts who may call its API server, and the egress address is not on the list.
@@ -70,10 +78,16 @@ pub enum Code {
     NotOneEgressAddress,
     /// The firewall has no private address (deallocated) or failed.
     HubDown,
-    /// Rules that exist on the policy stop a destination the cluster needs.
-    DestinationDenied,
+    /// Somebody's update of the firewall or its policy failed, and only repeating it mends that.
+    HubFailed,
+    /// The address on the NAT gateway is not static and may change.
+    EgressAddressNotStatic,
+    /// The NAT gateway and its address are of different SKUs.
+    NatGatewaySkuMismatch,
     /// Azure forbids a call; the message names the action and the scope.
     Forbidden,
+    /// A document that decides was not read, so nothing is said or written.
+    NotRead,
     /// A document was changed by somebody between our read and our write.
     LostUpdate,
     /// Azure refused a write for good.

@@ -62,6 +62,50 @@ fn a_wildcard_is_denied_in_part_by_a_rule_for_one_of_its_names() {
     }
 }
 
+#[test]
+fn a_network_rule_to_the_internet_reaches_nobody_from_a_private_address() {
+    let mut world = World::hub();
+    let by_packet = json!({"ruleType": "NetworkRule", "name": "packets", "ipProtocols": ["TCP"], "sourceAddresses": ["*"], "destinationAddresses": ["*"], "destinationPorts": ["443"]});
+    let network = |target: &str| Destination::Network {
+        target: target.to_owned(),
+        protocol: IpProtocol::Tcp,
+        port: "443".to_owned(),
+    };
+    let by_name = https("api.partner.example");
+    let cases = [
+        ("0.0.0.0/0", "198.51.100.7", "stopped"),
+        ("198.51.100.0/24", "198.51.100.7", "stopped"),
+        ("198.51.100.0-198.51.100.9", "198.51.100.7", "stopped"),
+        ("198.51.100.0/24", "198.51.0.0/16", "unsure"),
+        ("198.51.100.0/24", "203.0.113.7", "allowed"),
+        ("198.51.100.0/24", "Storage.WestEurope", "unsure"),
+        ("0.0.0.0/0", "Storage.WestEurope", "stopped"),
+        ("0.0.0.0/0", "10.200.0.0/16", "allowed"),
+        ("10.0.0.0/8", "198.51.100.7", "allowed"),
+        ("IANAPrivateRanges", "198.51.100.7", "allowed"),
+        ("255.255.255.255/32", "198.51.100.7", "allowed"),
+    ];
+    for (range, target, wanted) in cases {
+        rules(
+            &mut world,
+            vec![collection("c", 100, "Allow", std::slice::from_ref(&by_packet))],
+        );
+        world.edit(&policy(), |p| {
+            p["properties"]["snat"] = json!({"privateRanges": [range]})
+        });
+        let got = answer(&world, "10.1.0.0/20", &network(target));
+        assert_eq!(word(&got), wanted, "{target} with {range}: {got:?}");
+    }
+    // Application rules always translate, network rules come first.
+    world.edit(&policy(), |p| {
+        p["properties"]["snat"] = json!({"privateRanges": ["0.0.0.0/0"]})
+    });
+    assert_eq!(word(&answer(&world, "10.1.0.0/20", &by_name)), "stopped");
+    let by_url = https_rule("pages", &["*"], &["api.partner.example"]);
+    rules(&mut world, vec![collection("c", 100, "Allow", &[by_url])]);
+    assert_eq!(word(&answer(&world, "10.1.0.0/20", &by_name)), "allowed");
+}
+
 /// One rule as the reference evaluator understands it: all of it decidable.
 #[derive(Clone, Debug)]
 struct Plain {

@@ -256,7 +256,7 @@ fn a_peering_out_of_sync_is_a_finding_and_not_a_wait_for_ever() {
     assert!(
         plan.findings
             .iter()
-            .any(|f| f.is_blocking() && f.code == Code::ForeignPeering),
+            .any(|f| f.is_blocking() && f.code == Code::PeeringOutOfSync),
         "{plan}"
     );
     assert_eq!(plan.startable().count(), 0);
@@ -318,6 +318,17 @@ fn a_subnet_with_interfaces_of_a_stranger_is_not_switched() {
     let plan = world.plan(&shop());
     assert_eq!((plan.state, plan.startable().count()), (Some(State::Prepared), 0));
     insta::assert_snapshot!(plan);
+}
+
+#[test]
+fn an_interface_whose_owner_cannot_be_read_is_a_stranger() {
+    for strange in [json!({"id": "not an id"}), json!({"id": null}), json!({"name": "x"})] {
+        let mut world = ready();
+        world.edit_subnet("a", "nodes", |s| s["properties"]["ipConfigurations"] = json!([strange]));
+        let plan = world.plan(&shop());
+        assert_eq!(plan.startable().count(), 0, "{strange}: {plan}");
+        assert!(codes(&plan).contains(&Code::SharedSubnet), "{strange}: {plan}");
+    }
 }
 
 #[test]

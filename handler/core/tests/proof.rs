@@ -98,7 +98,7 @@ fn egress_is_broken_by_every_way_out_beside_the_firewall() {
 
 #[test]
 fn egress_is_unknown_when_something_was_not_read_or_cannot_be_read() {
-    let gaps: [(&str, Edit); 9] = [
+    let gaps: [(&str, Edit); 11] = [
         ("the route table was not read", |w| {
             let table = w.our_table("a");
             w.unread(&table);
@@ -134,6 +134,12 @@ fn egress_is_unknown_when_something_was_not_read_or_cannot_be_read() {
         ("the table of the firewall's subnet was not read", |w| {
             firewall_table(w, None)
         }),
+        ("a gateway of the hub", |w| hub_gateway(w)),
+        ("a gateway that the hub uses", |w| {
+            w.edit(&hub_vnet(), |v| {
+                v["properties"]["virtualNetworkPeerings"][0]["properties"]["useRemoteGateways"] = json!(true);
+            })
+        }),
     ];
     for (what, gap) in gaps {
         let mut world = World::wired();
@@ -152,6 +158,43 @@ fn gateway_routes_do_not_matter_where_the_table_refuses_them() {
     let table = world.our_table("a");
     world.edit(&table, |t| t["properties"]["disableBgpRoutePropagation"] = json!(true));
     assert!(judge(&world).0.holds(), "{}", judge(&world).0);
+}
+
+#[test]
+fn gateway_routes_of_the_hub_do_not_matter_where_the_firewalls_table_refuses_them() {
+    let mut world = World::wired();
+    hub_gateway(&mut world);
+    let judgement = judge(&world).0;
+    assert!(
+        judgement.to_string().contains("announces to AzureFirewallSubnet"),
+        "{judgement}"
+    );
+    let table = |refuses: bool| {
+        Some(json!({"properties": {"disableBgpRoutePropagation": refuses, "routes": [
+            {"name": "x", "properties": {"addressPrefix": "0.0.0.0/0", "nextHopType": "Internet"}}]}}))
+    };
+    for (refuses, word) in [(false, "unknown"), (true, "holds")] {
+        firewall_table(&mut world, table(refuses));
+        assert_eq!(judge(&world).0.word(), word, "{}", judge(&world).0);
+    }
+}
+
+#[test]
+fn filters_with_lists_that_nobody_can_read_are_named_and_turn_nothing_unknown() {
+    let mut world = World::wired();
+    assert!(!judge(&world).1.to_string().contains("not judged"));
+    world.edit(&policy(), |p| {
+        p["properties"]["threatIntelMode"] = json!("Deny");
+        p["properties"]["intrusionDetection"] = json!({"mode": "Deny"});
+    });
+    let reach = judge(&world).1;
+    assert!(reach.holds(), "{reach}");
+    assert!(
+        reach
+            .to_string()
+            .contains("not judged: what threat intelligence and intrusion detection denies"),
+        "{reach}"
+    );
 }
 
 #[test]
@@ -298,6 +341,15 @@ fn add_route(world: &mut World, prefix: &str, kind: &str, hop: Option<&str>) {
             .as_array_mut()
             .unwrap()
             .push(json!({"name": "by-hand", "properties": properties}));
+    });
+}
+
+fn hub_gateway(world: &mut World) {
+    world.edit(&hub_vnet(), |v| {
+        v["properties"]["subnets"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "GatewaySubnet", "properties": {"addressPrefix": "10.0.255.0/27"}}));
     });
 }
 

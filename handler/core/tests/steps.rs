@@ -238,14 +238,11 @@ fn a_cluster_or_a_network_that_was_not_read_is_not_called_absent() {
     let mut world = World::fresh();
     world.unread(&shop());
     let plan = world.plan(&shop());
-    assert_eq!(
-        (plan.state, codes(&plan)),
-        (Some(State::Waiting), vec![Code::Forbidden])
-    );
+    assert_eq!((plan.state, codes(&plan)), (Some(State::Waiting), vec![Code::NotRead]));
     let mut world = World::fresh();
     world.unread(&vnet("a"));
     let plan = world.plan(&shop());
-    assert_eq!((plan.state, codes(&plan)), (Some(State::Failed), vec![Code::Forbidden]));
+    assert_eq!((plan.state, codes(&plan)), (Some(State::Failed), vec![Code::NotRead]));
 }
 
 #[test]

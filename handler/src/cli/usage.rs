@@ -152,7 +152,7 @@ fn options(command: &clap::Command) -> String {
     options.join(", ")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "local"))]
 mod tests {
     use clap::Parser;
 
@@ -167,7 +167,6 @@ mod tests {
         line(&Arguments::try_parse_from(&words).unwrap_err(), &words)
     }
 
-    #[cfg(feature = "local")]
     #[test]
     fn wrong_words_are_told_on_one_line_with_what_is_allowed() {
         let lines: Vec<String> = [

@@ -73,13 +73,15 @@ async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
     if !plan.needs_hub() {
         return Ok(());
     }
-    let owed = app
+    // A wish that is owed is not yet one that will be worked on: whoever made it may have died before its message was sent.
+    // Only a hub that waits for Azure is known to have its next message under way; asking once more costs one idle look.
+    let under_way = app
         .ledger
         .keys
         .get(hub)
         .await?
-        .is_some_and(|document| document.is_owed());
-    if news || !owed {
+        .is_some_and(|document| document.is_owed() && document.parked >= document.wanted);
+    if news || !under_way {
         app.ledger
             .keys
             .request(WorkKind::Hub, hub, &format!("the rules of {key}"))

@@ -93,11 +93,11 @@ async fn a_foreign_peering_and_a_foreign_rule_collection_group_stay_to_the_byte(
         let mut rig = Rig::with(setup).await;
         let group = rig.azure.lock().world().hub.foreign_rule_collection_group.clone();
         let watched = [foreign.0, foreign.1, group];
-        let before: Vec<String> = watched.iter().map(|id| rig.document(id).to_string()).collect();
+        let before: Vec<String> = watched.iter().map(|id| bytes(&rig, id)).collect();
         assert_eq!(rig.document(&watched[0])["properties"]["peeringState"], "Connected", "seed {seed}");
         let clusters = rig.wire_clusters(2).await;
         rig.assert_all_wired(&clusters).await;
-        let after: Vec<String> = watched.iter().map(|id| rig.document(id).to_string()).collect();
+        let after: Vec<String> = watched.iter().map(|id| bytes(&rig, id)).collect();
         assert_eq!(after, before, "seed {seed}");
     }
 }
@@ -110,7 +110,7 @@ fn with_partner_network(world: &mut World) -> (String, String) {
     let peering = |remote: &str| {
         json!({"properties": {
             "remoteVirtualNetwork": {"id": remote}, "allowVirtualNetworkAccess": true, "allowForwardedTraffic": false,
-            "allowGatewayTransit": false, "useRemoteGateways": false
+            "allowGatewayTransit": false, "useRemoteGateways": false, "peeringState": "Connected"
         }})
     };
     let (out, back) = (
@@ -127,6 +127,15 @@ fn with_partner_network(world: &mut World) -> (String, String) {
         (back.clone(), peering(&hub)),
     ]);
     (out, back)
+}
+
+/// The document as text, but for the etag of a peering: all children of a network carry the etag of the network.
+fn bytes(rig: &Rig, id: &str) -> String {
+    let mut document = rig.document(id);
+    if id.contains("/virtualNetworkPeerings/") {
+        document.as_object_mut().and_then(|members| members.shift_remove("etag"));
+    }
+    document.to_string()
 }
 
 fn mark(rig: &Rig, id: &str) {

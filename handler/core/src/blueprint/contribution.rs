@@ -2,13 +2,19 @@
 //! are built from all of them, so that a hub's work never has to read a cluster.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::HubFacts;
 use crate::catalogue::Feature;
-use crate::estate::{ClusterView, Estate};
+use crate::estate::{ClusterView, Estate, VnetView};
 use crate::ids::ResourceId;
+use crate::proof::{NextHop, intervals};
+
+/// Azure's own resolver, which the platform answers and no route leads away (virtual-network what-is-ip-address-168-63-129-16.md).
+const AZURE_RESOLVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// What one cluster needs from its hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +29,26 @@ pub struct Contribution {
     pub api_server: Option<String>,
     /// The features that bring needs.
     pub features: BTreeSet<Feature>,
+    /// The network's own DNS servers that are asked through the firewall, in order.
+    #[serde(default)]
+    pub dns_servers: Vec<Ipv4Addr>,
 }
 
-/// What `cluster` needs from `hub`, or `None` while one of its subnets is unknown: a contribution with a missing prefix
-/// would look complete and leave nodes without rules.
+/// What `cluster` needs from `hub`, or `None` while its network or one of its subnets is unknown: a contribution with a
+/// missing prefix would look complete and leave nodes without rules.
 #[must_use]
-pub fn contribution(estate: &Estate, id: &ResourceId, cluster: &ClusterView<'_>, hub: &str) -> Option<Contribution> {
+pub fn contribution(
+    estate: &Estate,
+    id: &ResourceId,
+    cluster: &ClusterView<'_>,
+    hub: &str,
+    facts: &HubFacts,
+) -> Option<Contribution> {
+    let subnets = cluster.subnets();
+    let vnet = estate.vnet(&subnets.first()?.parent()?)?;
     let mut prefixes = Vec::new();
-    for subnet in cluster.subnets() {
-        prefixes.extend(estate.subnet(&subnet)?.prefixes());
+    for subnet in &subnets {
+        prefixes.extend(estate.subnet(subnet)?.prefixes());
     }
     prefixes.sort();
     prefixes.dedup();
@@ -43,11 +60,13 @@ pub fn contribution(estate: &Estate, id: &ResourceId, cluster: &ClusterView<'_>,
         .api_server()
         .filter(|_| !cluster.api_server_is_private())
         .map(str::to_ascii_lowercase);
+    let dns_servers = dns_servers(&vnet, facts);
     let features = [
         (Feature::Always, true),
         (Feature::Linux, pools.iter().any(|p| !p.windows)),
         (Feature::Windows, pools.iter().any(|p| p.windows)),
         (Feature::PublicApiServer, api_server.is_some()),
+        (Feature::CustomDns, !dns_servers.is_empty()),
     ];
     Some(Contribution {
         cluster: id.clone(),
@@ -55,5 +74,27 @@ pub fn contribution(estate: &Estate, id: &ResourceId, cluster: &ClusterView<'_>,
         prefixes,
         api_server,
         features: features.into_iter().filter(|(_, on)| *on).map(|(f, _)| f).collect(),
+        dns_servers,
     })
+}
+
+/// The DNS servers of the network to which lookups go through the firewall once the default route leads there. What lies in
+/// the network itself or behind a peering is reached directly, the hub's network also while its peering is still to be made.
+fn dns_servers(vnet: &VnetView<'_>, facts: &HubFacts) -> Vec<Ipv4Addr> {
+    let system = intervals(vnet, None).unwrap_or_default();
+    let direct = |server: &Ipv4Addr| {
+        facts.address_space.iter().any(|prefix| prefix.contains(server))
+            || system.iter().any(|i| {
+                i.first <= *server && *server <= i.last && matches!(i.next_hop, NextHop::Local | NextHop::Peered(_))
+            })
+    };
+    let mut servers: Vec<Ipv4Addr> = vnet
+        .dns_servers()
+        .into_iter()
+        .filter_map(|text| text.parse().ok())
+        .filter(|server| *server != facts.firewall_ip && *server != AZURE_RESOLVER && !direct(server))
+        .collect();
+    servers.sort_unstable();
+    servers.dedup();
+    servers
 }

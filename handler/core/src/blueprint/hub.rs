@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use crate::config::Hub;
 use crate::estate::{self, Estate};
 use crate::finding::{Code, Finding};
@@ -16,6 +18,8 @@ pub struct HubFacts {
     pub egress_ip: Ipv4Addr,
     /// The policy that carries the rules.
     pub policy: ResourceId,
+    /// The hub network's address space, which a peered spoke reaches without the firewall.
+    pub address_space: Vec<Ipv4Net>,
 }
 
 /// Reads the hub's facts.
@@ -33,12 +37,6 @@ pub fn hub_facts(estate: &Estate, hub: &Hub) -> Result<HubFacts, Finding> {
             hub.firewall
         ))
     })?;
-    if firewall.is_failed() {
-        return Err(hub_down(format!(
-            "the firewall {} is in state Failed, its instances may hold different rules",
-            hub.firewall
-        )));
-    }
     let lives_in = firewall.subnet().and_then(|subnet| subnet.parent());
     if lives_in.as_ref() != Some(&hub.virtual_network) {
         return Err(Finding::blocking(
@@ -57,7 +55,27 @@ pub fn hub_facts(estate: &Estate, hub: &Hub) -> Result<HubFacts, Finding> {
         firewall_ip,
         egress_ip: egress_ip(estate, hub)?,
         policy,
+        address_space: estate
+            .vnet(&hub.virtual_network)
+            .map(|vnet| vnet.address_space())
+            .unwrap_or_default(),
     })
+}
+
+/// The facts of a hub to which a spoke may be led; only repeating a failed update mends a failed firewall, so the hub's own
+/// work goes on with [`hub_facts`].
+///
+/// # Errors
+/// As [`hub_facts`]; a blocking finding too if the firewall's last update failed.
+pub fn serving_hub(estate: &Estate, hub: &Hub) -> Result<HubFacts, Finding> {
+    let facts = hub_facts(estate, hub)?;
+    if estate.firewall(&hub.firewall).is_some_and(|f| f.has_failed()) {
+        return Err(hub_down(format!(
+            "the firewall {} is in state Failed, its instances may hold different rules",
+            hub.firewall
+        )));
+    }
+    Ok(facts)
 }
 
 fn egress_ip(estate: &Estate, hub: &Hub) -> Result<Ipv4Addr, Finding> {

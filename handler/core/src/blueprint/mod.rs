@@ -14,7 +14,7 @@ use crate::names;
 pub use contribution::{Contribution, contribution};
 pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
-pub use hub::{HubFacts, hub_facts};
+pub use hub::{HubFacts, hub_facts, serving_hub};
 pub(crate) use rules::protocol_type;
 pub use rules::{Destination, Requirement, requirements};
 pub use spoke::{PeeringSide, PlannedRoute, SpokeBlueprint, SubnetAttachment, spoke_blueprint};

@@ -98,7 +98,7 @@ enum PlannedRule<'a> {
 pub(super) fn rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
     planned_rules(contribution, hub)
         .into_iter()
-        .map(|rule| rule(rule, contribution))
+        .map(|rule| written(rule, contribution))
         .collect()
 }
 
@@ -108,12 +108,8 @@ pub fn requirements(contribution: &Contribution, hub: &Hub) -> Vec<Requirement> 
     planned_rules(contribution, hub).iter().flat_map(required_by).collect()
 }
 
-fn planned<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>> {
+fn planned_rules<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>> {
     let catalogue = Catalogue::global();
-    let fill = |targets: &[String]| -> Vec<String> {
-        let api = contribution.api_server.as_deref().unwrap_or_default();
-        targets.iter().map(|t| t.replace("{api_server}", api)).collect()
-    };
     let mut planned = Vec::new();
     for need in catalogue
         .network
@@ -122,7 +118,7 @@ fn planned<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>
     {
         planned.push(PlannedRule::Network {
             name: need.name.clone(),
-            targets: fill(&need.fqdns),
+            targets: filled(&need.targets, contribution),
             protocols: &need.protocols,
             ports: &need.ports,
             priority: NETWORK_PRIORITY,
@@ -136,7 +132,7 @@ fn planned<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>
     {
         planned.push(PlannedRule::Application {
             name: need.name.clone(),
-            targets: fill(&need.targets),
+            targets: filled(&need.targets, contribution),
             tags: &need.fqdn_tags,
             protocols: &need.protocols,
             priority: APPLICATION_PRIORITY,
@@ -145,6 +141,18 @@ fn planned<'a>(contribution: &Contribution, hub: &'a Hub) -> Vec<PlannedRule<'a>
     }
     planned.extend(operator_rules(hub));
     planned
+}
+
+/// The targets with the cluster's own values; a placeholder for a list stands for all of it.
+fn filled(targets: &[String], contribution: &Contribution) -> Vec<String> {
+    let api = contribution.api_server.as_deref().unwrap_or_default();
+    targets
+        .iter()
+        .flat_map(|target| match target.as_str() {
+            "{dns_servers}" => contribution.dns_servers.iter().map(ToString::to_string).collect(),
+            other => vec![other.replace("{api_server}", api)],
+        })
+        .collect()
 }
 
 fn operator_rules(hub: &Hub) -> Vec<PlannedRule<'_>> {
@@ -182,7 +190,7 @@ fn operator_rules(hub: &Hub) -> Vec<PlannedRule<'_>> {
     planned
 }
 
-fn rule(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
+fn written(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
     let sources: Vec<String> = contribution.prefixes.iter().map(Ipv4Net::to_string).collect();
     let named = |name: &str| format!("{name}-{}", names::hash(&contribution.cluster));
     let (network, priority, body) = match rule {

@@ -22,6 +22,8 @@ pub enum Feature {
     Windows,
     /// The API server is reached through its public name.
     PublicApiServer,
+    /// The network has DNS servers of its own that are asked through the firewall.
+    CustomDns,
 }
 
 /// The catalogue of one cloud.
@@ -68,8 +70,8 @@ pub struct NetworkNeed {
     pub name: String,
     /// The feature that brings it.
     pub when: Feature,
-    /// Names; `{api_server}` stands for the cluster's own.
-    pub fqdns: Vec<String>,
+    /// Names or addresses; `{api_server}` stands for the cluster's own, `{dns_servers}` for all those of its network.
+    pub targets: Vec<String>,
     /// IP protocols.
     pub protocols: Vec<IpProtocol>,
     /// Ports or port ranges.
@@ -107,14 +109,14 @@ mod tests {
         }
         for need in &catalogue.network {
             assert!(!need.source.is_empty() && need.date.len() == 10, "{}", need.name);
-            assert!(!need.fqdns.is_empty() && !need.ports.is_empty(), "{}", need.name);
+            assert!(!need.targets.is_empty() && !need.ports.is_empty(), "{}", need.name);
         }
     }
 
     #[test]
     fn no_need_opens_azurecloud_or_everything() {
         for need in &Catalogue::global().network {
-            for name in &need.fqdns {
+            for name in &need.targets {
                 assert!(!name.contains('*') && !name.starts_with("AzureCloud"), "{}", need.name);
             }
         }

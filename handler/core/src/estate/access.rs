@@ -46,12 +46,24 @@ pub(super) fn prefixes(body: &Value, pointer: &str) -> Vec<Ipv4Net> {
 
 /// True if no write is under way: the state is terminal or absent (Azure Resource Manager resource-manager-async-operations.md:
 /// `Succeeded`, `Failed` and `Canceled` end an operation, and a missing state means finished).
-pub(super) fn at_rest(body: &Value) -> bool {
+#[must_use]
+pub fn at_rest(body: &Value) -> bool {
     text(body, "/properties/provisioningState").is_none_or(|state| {
         ["Succeeded", "Failed", "Canceled"]
             .iter()
             .any(|s| state.eq_ignore_ascii_case(s))
     })
+}
+
+/// True if the last write ended and did not end well: what the document shows may be in force, in part or not at all.
+#[must_use]
+pub fn has_failed(body: &Value) -> bool {
+    unsettled(body).is_some() && at_rest(body)
+}
+
+/// The state of a document whose content is not known to be in force, if it is in such a state.
+pub(crate) fn unsettled(body: &Value) -> Option<&str> {
+    text(body, "/properties/provisioningState").filter(|state| !state.eq_ignore_ascii_case("Succeeded"))
 }
 
 /// True if `properties.provisioningState` is `Succeeded`.

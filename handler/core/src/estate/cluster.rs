@@ -36,8 +36,11 @@ pub enum Identity {
     SystemAssigned(String),
     /// User-assigned, with the principal's object id.
     UserAssigned(String),
-    /// A service principal: no `identity` in the document (captures hide `clientId`).
+    /// A service principal. The document has its application (`servicePrincipalProfile.clientId`) and not the object id that
+    /// rights are given to.
     ServicePrincipal,
+    /// The document does not say: AKS has not named the principal yet, or whoever showed the document left it out.
+    Unknown,
 }
 
 impl<'a> ClusterView<'a> {
@@ -142,6 +145,17 @@ impl<'a> ClusterView<'a> {
         text(self.body, "/properties/networkProfile/podCidr").and_then(|t| t.parse().ok())
     }
 
+    /// The public load balancer that AKS makes and names `kubernetes` (AKS load-balancer-standard.md).
+    #[must_use]
+    pub fn load_balancer_id(&self) -> Option<ResourceId> {
+        Some(ResourceId::in_group(
+            self.id()?.subscription(),
+            self.node_resource_group()?,
+            "Microsoft.Network/loadBalancers",
+            "kubernetes",
+        ))
+    }
+
     /// The agent pools, in Azure's order.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
@@ -165,11 +179,15 @@ impl<'a> ClusterView<'a> {
         subnets
     }
 
-    /// The control plane's identity.
+    /// The control plane's identity. Clusters with a managed identity carry `msi` for a client id (scrubbed recordings do not),
+    /// so the `identity` object decides, and the client id only where there is none (managedClusters.json, ManagedClusterServicePrincipalProfile).
     #[must_use]
     pub fn identity(&self) -> Identity {
         let Some(identity) = self.body.get("identity").filter(|v| v.is_object()) else {
-            return Identity::ServicePrincipal;
+            return match text(self.body, "/properties/servicePrincipalProfile/clientId") {
+                Some(client) if !client.eq_ignore_ascii_case("msi") => Identity::ServicePrincipal,
+                Some(_) | None => Identity::Unknown,
+            };
         };
         if let Some(principal) = text(identity, "/principalId") {
             return Identity::SystemAssigned(principal.to_owned());
@@ -178,7 +196,7 @@ impl<'a> ClusterView<'a> {
             .get("userAssignedIdentities")
             .and_then(Value::as_object)
             .and_then(|all| all.values().find_map(|one| text(one, "/principalId")))
-            .map_or(Identity::ServicePrincipal, |principal| {
+            .map_or(Identity::Unknown, |principal| {
                 Identity::UserAssigned(principal.to_owned())
             })
     }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::access::{at_rest, flag, id, ids, list, strings, succeeded, text};
+use super::access::{at_rest, flag, has_failed, id, ids, list, strings, succeeded, text};
 use crate::ids::ResourceId;
 
 /// Typed reading of a firewall.
@@ -56,12 +56,6 @@ impl<'a> FirewallView<'a> {
             .find_map(|c| id(c, "/properties/subnet/id"))
     }
 
-    /// `properties.provisioningState`.
-    #[must_use]
-    pub fn provisioning_state(&self) -> &'a str {
-        text(self.body, "/properties/provisioningState").unwrap_or_default()
-    }
-
     /// True if no write is under way on the firewall.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
@@ -70,8 +64,8 @@ impl<'a> FirewallView<'a> {
 
     /// True if the last write failed: the firewall's instances may hold a mixture of configurations (Azure Firewall FAQ).
     #[must_use]
-    pub fn is_failed(&self) -> bool {
-        self.provisioning_state().eq_ignore_ascii_case("Failed")
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
     }
 }
 
@@ -111,6 +105,31 @@ impl<'a> PolicyView<'a> {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         at_rest(self.body)
+    }
+
+    /// The addresses to which network rules send with the sender's own address instead of the firewall's; what they say in
+    /// place of `IANAPrivateRanges` is as Azure has it. Empty means the private ranges of IANA (Azure Firewall snat-private-range.md).
+    #[must_use]
+    pub fn untranslated_ranges(&self) -> Vec<&'a str> {
+        strings(self.body, "/properties/snat/privateRanges")
+    }
+
+    /// True if Microsoft's list of malicious addresses and names stops traffic before any rule (Azure Firewall threat-intel.md).
+    #[must_use]
+    pub fn threat_intelligence_denies(&self) -> bool {
+        text(self.body, "/properties/threatIntelMode").is_some_and(|mode| mode.eq_ignore_ascii_case("Deny"))
+    }
+
+    /// True if intrusion detection stops traffic that looks like an attack (Azure Firewall premium-features.md).
+    #[must_use]
+    pub fn intrusion_detection_denies(&self) -> bool {
+        text(self.body, "/properties/intrusionDetection/mode").is_some_and(|mode| mode.eq_ignore_ascii_case("Deny"))
+    }
+
+    /// True if the last write on the policy ended badly.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
     }
 
     /// True if the last write on the policy ended well.

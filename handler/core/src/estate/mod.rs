@@ -18,7 +18,8 @@ use time::OffsetDateTime;
 
 use crate::ids::ResourceId;
 
-pub use access::{strings, text};
+pub(crate) use access::unsettled;
+pub use access::{at_rest, has_failed, strings, text};
 pub use cluster::{ClusterView, Identity, Pool};
 pub use hub::{FirewallView, NatGatewayView, PolicyView};
 pub use kinds::{CONTAINER_SERVICE, Kind, api_version};
@@ -120,21 +121,14 @@ impl Estate {
     /// The subnet, from its own document or from its network's, whichever was read later.
     #[must_use]
     pub fn subnet(&self, id: &ResourceId) -> Option<SubnetView<'_>> {
-        let inline = id
-            .parent()
-            .and_then(|vnet| self.get(&vnet).map(|_| vnet))
-            .and_then(|vnet| {
-                let read_at = self.read_at(&vnet)?;
-                self.vnet(&vnet)?.subnet(id.name()).map(|view| (read_at, view))
-            });
-        let own = self
-            .get(id)
-            .and_then(|body| Some((self.read_at(id)?, SubnetView::new(body))));
-        match (own, inline) {
-            (Some((own_at, own)), Some((inline_at, inline))) => Some(if own_at >= inline_at { own } else { inline }),
-            (Some((_, own)), None) => Some(own),
-            (None, Some((_, inline))) => Some(inline),
-            (None, None) => None,
+        let inline = id.parent().and_then(|vnet| {
+            let view = self.vnet(&vnet)?.subnet(id.name())?;
+            Some((self.read_at(&vnet)?, view))
+        });
+        match (self.documents.get(id), inline) {
+            (Some(own), Some((inline_at, inline))) if own.read_at < inline_at => Some(inline),
+            (Some(own), _) => own.body.as_ref().map(SubnetView::new),
+            (None, inline) => inline.map(|(_, view)| view),
         }
     }
 }

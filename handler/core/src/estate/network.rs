@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::access::{at_rest, flag, id, ids, list, prefixes, strings, succeeded, text};
+use super::access::{at_rest, flag, has_failed, id, list, prefixes, strings, succeeded, text, unsettled};
 use crate::ids::ResourceId;
 
 /// Typed reading of a virtual network.
@@ -113,6 +113,23 @@ impl<'a> VnetView<'a> {
         at_rest(self.body)
     }
 
+    /// True if the last write on the network ended badly.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
+    }
+
+    /// The state in which the network's content is not known to be in force.
+    pub(crate) fn unsettled(&self) -> Option<&'a str> {
+        unsettled(self.body)
+    }
+
+    /// True if routes that a gateway learns, here or in a peered network, reach this network's subnets.
+    #[must_use]
+    pub fn learns_gateway_routes(&self) -> bool {
+        self.has_gateway_subnet() || self.peerings().iter().any(PeeringView::uses_remote_gateways)
+    }
+
     /// True if the network has a gateway of its own, the source of propagated routes.
     #[must_use]
     pub fn has_gateway_subnet(&self) -> bool {
@@ -176,10 +193,31 @@ impl<'a> SubnetView<'a> {
             .collect()
     }
 
-    /// The network interfaces in the subnet, of which the ids name the resource group of their owner.
+    /// The network interfaces in the subnet, as the texts of their ids, which name the resource group of their owner. One
+    /// without an id is an empty text: it is there all the same.
     #[must_use]
-    pub fn ip_configurations(&self) -> Vec<ResourceId> {
-        ids(self.body, "/properties/ipConfigurations")
+    pub fn ip_configurations(&self) -> Vec<&'a str> {
+        list(self.body, "/properties/ipConfigurations")
+            .iter()
+            .map(|one| text(one, "/id").unwrap_or_default())
+            .collect()
+    }
+
+    /// True if no write is under way on the subnet.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        at_rest(self.body)
+    }
+
+    /// True if the last write on the subnet ended badly.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
+    }
+
+    /// The state in which the subnet's content is not known to be in force.
+    pub(crate) fn unsettled(&self) -> Option<&'a str> {
+        unsettled(self.body)
     }
 
     /// True for subnets whose routing belongs to another Azure service. AKS delegates the pod subnets of dynamic addressing
@@ -227,10 +265,34 @@ impl<'a> PeeringView<'a> {
         prefixes(self.body, "/properties/remoteAddressSpace/addressPrefixes")
     }
 
+    /// True if both sides exist and joined: its routes are in force, also during an update of it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state().eq_ignore_ascii_case("Connected")
+    }
+
+    /// True if one side of it was deleted; Azure never connects it again.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.state().eq_ignore_ascii_case("Disconnected")
+    }
+
     /// True if traffic flows: `Connected`, in sync, and no write under way.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.state().eq_ignore_ascii_case("Connected") && self.is_in_sync() && succeeded(self.body)
+        self.is_connected() && self.is_in_sync() && succeeded(self.body)
+    }
+
+    /// True if the last write on the peering ended badly.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
+    }
+
+    /// False if the peering joins chosen subnets only (`peerCompleteVnets`; absent in answers from before 2023).
+    #[must_use]
+    pub fn joins_whole_networks(&self) -> bool {
+        flag(self.body, "/properties/peerCompleteVnets").unwrap_or(true)
     }
 
     /// True if the address space that is peered is the one the networks have. Answers from before 2021 lack
@@ -285,5 +347,16 @@ impl<'a> RouteTableView<'a> {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         at_rest(self.body)
+    }
+
+    /// True if the last write on the table or one of its routes ended badly.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        has_failed(self.body)
+    }
+
+    /// The state in which the table's content is not known to be in force.
+    pub(crate) fn unsettled(&self) -> Option<&'a str> {
+        unsettled(self.body)
     }
 }

@@ -80,12 +80,15 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         return;
     };
     hub_reads(estate, config, hub, wanted);
-    wanted.extend(load_balancer(id, &cluster));
-    for (other_id, other) in clusters(estate).filter(|(other_id, _)| *other_id != id) {
+    wanted.extend(cluster.load_balancer_id());
+    for (_, other) in clusters(estate).filter(|(other_id, _)| *other_id != id) {
         if shares_network(&cluster, &other) {
-            wanted.extend(load_balancer(other_id, &other));
+            wanted.extend(other.load_balancer_id());
         }
     }
+    // On their own, beside their network: a switch starts from the subnet and is compared with it, and Azure may show a
+    // subnet within its network with fewer fields or in another form.
+    wanted.extend(cluster.subnets());
     for vnet_id in cluster.subnets().iter().filter_map(ResourceId::parent) {
         if let Some(vnet) = estate.vnet(&vnet_id) {
             // All subnets, not only the cluster's: two clusters may share the network.
@@ -138,17 +141,6 @@ fn shares_network(one: &ClusterView<'_>, other: &ClusterView<'_>) -> bool {
     let networks =
         |c: &ClusterView<'_>| -> BTreeSet<ResourceId> { c.subnets().iter().filter_map(ResourceId::parent).collect() };
     !networks(one).is_disjoint(&networks(other))
-}
-
-/// AKS names its public load balancer `kubernetes` (AKS load-balancer-standard.md).
-fn load_balancer(id: &ResourceId, cluster: &ClusterView<'_>) -> Option<ResourceId> {
-    let group = cluster.node_resource_group()?;
-    Some(ResourceId::in_group(
-        id.subscription(),
-        group,
-        "Microsoft.Network/loadBalancers",
-        "kubernetes",
-    ))
 }
 
 fn hub_reads(estate: &Estate, config: &Config, hub: &Hub, wanted: &mut BTreeSet<ResourceId>) {

@@ -5,22 +5,36 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::gates::{Scene, is_moving};
+use super::effect::settle;
+use super::gates::Scene;
 use super::neighbours::Neighbour;
 use super::{Step, Wait, after};
 use crate::blueprint::{Contribution, edit_group, rule_collection_group_id};
-use crate::estate::{Estate, rule_collection_groups};
+use crate::estate::{Estate, at_rest, rule_collection_groups};
 use crate::finding::Code;
 use crate::ids::ResourceId;
+
+/// Findings that end with two whole, connected peerings.
+const PEERING: [Code; 4] = [
+    Code::ForeignPeering,
+    Code::PeeringDisconnected,
+    Code::PeeringFailed,
+    Code::PeeringOutOfSync,
+];
 
 /// The estate in which `step` will be written.
 pub(super) fn waits_over(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate, step: &Step) -> Estate {
     let mut then = estate.clone();
     let waits_for = |code| step.waits.contains(&Wait::Person { code });
+    for wait in &step.waits {
+        if let Wait::AtRest { id } = wait {
+            settle(&mut then, id);
+        }
+    }
     if step.waits.contains(&Wait::Rules) {
         then = rules_in_force(scene, neighbours, then);
     }
-    if step.waits.contains(&Wait::Peering) {
+    if step.waits.contains(&Wait::Peering) || PEERING.iter().any(|code| waits_for(*code)) {
         connect_peerings(scene, &mut then);
     }
     if waits_for(Code::DnsProxyOff) {
@@ -34,10 +48,8 @@ pub(super) fn waits_over(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate
 /// The running writes on the rules have ended, and the group holds the cluster's part and those of its neighbours.
 fn rules_in_force(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], mut estate: Estate) -> Estate {
     for id in rule_collection_groups(&estate, scene.config, scene.hub) {
-        if estate.get(&id).is_some_and(is_moving) {
-            edit(&mut estate, &id, |group| {
-                group["properties"]["provisioningState"] = json!("Succeeded");
-            });
+        if estate.get(&id).is_some_and(|group| !at_rest(group)) {
+            settle(&mut estate, &id);
         }
     }
     let mut parts: BTreeMap<ResourceId, Contribution> = neighbours
@@ -57,6 +69,9 @@ fn rules_in_force(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], mut estate: E
 
 fn connect_peerings(scene: &Scene<'_>, estate: &mut Estate) {
     for side in &scene.blueprint.peerings {
+        let space = estate
+            .get(&side.remote)
+            .and_then(|v| v.pointer("/properties/addressSpace").cloned());
         edit(estate, &side.local, |vnet| {
             let peerings = vnet["properties"]["virtualNetworkPeerings"].as_array_mut();
             let present = peerings.into_iter().flatten().find(|p| {
@@ -70,6 +85,8 @@ fn connect_peerings(scene: &Scene<'_>, estate: &mut Estate) {
                 peering["properties"]["provisioningState"] = json!("Succeeded");
                 peering["properties"]["allowVirtualNetworkAccess"] = json!(true);
                 peering["properties"]["allowForwardedTraffic"] = json!(true);
+                peering["properties"]["peerCompleteVnets"] = json!(true);
+                peering["properties"]["remoteAddressSpace"] = space.unwrap_or(Value::Null);
             }
         });
     }

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Step;
-use crate::estate::{Estate, Kind, text};
+use crate::estate::{Estate, Kind, text, unsettled};
 use crate::ids::ResourceId;
 
 /// The estate after `step` has ended well.
@@ -80,6 +80,25 @@ fn put_child(estate: &mut Estate, id: &ResourceId, list: &str, mut body: Value) 
             None => children.push(body),
         }
     });
+    // A write on a child is an update of its parent too, and ends for both.
+    if let Some(parent) = id.parent() {
+        settle(estate, &parent);
+    }
+}
+
+/// The running or failed write on `id` has ended well.
+pub(super) fn settle(estate: &mut Estate, id: &ResourceId) {
+    if let (Some(mut document), Some(read_at)) = (estate.get(id).cloned(), estate.read_at(id)) {
+        if unsettled(&document).is_some() {
+            document["properties"]["provisioningState"] = json!("Succeeded");
+        }
+        estate.insert(id.clone(), Some(document), read_at);
+    }
+    if Kind::of(id) == Some(Kind::Subnet) {
+        edit_child(estate, id, "subnets", |subnet| {
+            subnet["properties"]["provisioningState"] = json!("Succeeded");
+        });
+    }
 }
 
 fn edit_child(estate: &mut Estate, id: &ResourceId, list: &str, change: impl FnOnce(&mut Value)) {

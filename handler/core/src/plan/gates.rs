@@ -1,14 +1,13 @@
 //! What must be true before the switch, the one step that changes a running cluster's fate. Each gate answers with a wait
 //! that time or Azure ends, or with a finding that only a person ends.
 
-use serde_json::Value;
-
 use super::Wait;
 use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
-use crate::estate::{ClusterView, Estate, rule_collection_groups, text};
+use crate::estate::{ClusterView, Estate, at_rest, rule_collection_groups, text};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
+use crate::proof::obstacle;
 
 /// The tag by which a cluster's owner accepts that only required destinations and rules stay reachable.
 pub const ACCEPT_EGRESS_TAG: &str = "hubward-accept-egress";
@@ -35,6 +34,7 @@ pub(super) struct Scene<'a> {
 pub(super) fn gates(scene: &Scene<'_>) -> Gates {
     let mut gates = Gates::default();
     cluster_at_rest(scene, &mut gates);
+    network_at_rest(scene, &mut gates);
     rules_live(scene, &mut gates);
     peerings_live(scene, &mut gates);
     names_resolve(scene, &mut gates);
@@ -58,6 +58,7 @@ pub(super) fn readiness(scene: &Scene<'_>) -> Gates {
 /// only the switch asks do not.
 pub(super) fn reservations_of_switched(scene: &Scene<'_>) -> Gates {
     let mut gates = Gates::default();
+    network_at_rest(scene, &mut gates);
     rules_live(scene, &mut gates);
     peerings_live(scene, &mut gates);
     names_resolve(scene, &mut gates);
@@ -73,6 +74,46 @@ fn cluster_at_rest(scene: &Scene<'_>, gates: &mut Gates) {
     }
 }
 
+/// Azure shows what a write asks for before it is done, and keeps showing it when the write has failed. Of a failed subnet or
+/// table of ours the plan repeats the write; any other failed write is its author's to repeat.
+fn network_at_rest(scene: &Scene<'_>, gates: &mut Gates) {
+    let vnet_id = &scene.blueprint.vnet;
+    let Some(vnet) = scene.estate.vnet(vnet_id) else { return };
+    let mut moving = vec![(vnet_id.clone(), vnet.is_at_rest())];
+    let mut repeated = false;
+    for attachment in &scene.blueprint.subnets {
+        let Some(subnet) = scene.estate.subnet(&attachment.id) else {
+            continue;
+        };
+        moving.push((attachment.id.clone(), subnet.is_at_rest()));
+        let attached = subnet.route_table();
+        if let Some((id, table)) = attached.and_then(|id| scene.estate.route_table(&id).map(|t| (id.clone(), t))) {
+            moving.push((id, table.is_at_rest()));
+        }
+        let ours = subnet.route_table().as_ref() == Some(&attachment.route_table);
+        repeated |= subnet.has_failed() && ours;
+        if subnet.has_failed() && !ours {
+            gates.findings.push(failed_network("subnet", &attachment.id));
+        }
+    }
+    if vnet.has_failed() && !repeated {
+        gates.findings.push(failed_network("network", vnet_id));
+    }
+    let waits = moving.into_iter().filter(|(_, at_rest)| !at_rest);
+    gates.waits.extend(waits.map(|(id, _)| Wait::AtRest { id }));
+}
+
+fn failed_network(what: &str, id: &ResourceId) -> Finding {
+    Finding::blocking(
+        Code::NetworkFailed,
+        format!(
+            "the last write on the {what} {} failed, so what it shows may not be in force",
+            id.name()
+        ),
+        "Repeat the failed update until Azure says Succeeded.",
+    )
+}
+
 /// Rules count when Azure says that the group, its policy and the firewall are done: a group shows wanted rules while the
 /// firewall still enforces the old ones.
 fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
@@ -85,19 +126,13 @@ fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
     let settled = estate.policy(&scene.facts.policy).is_some_and(|p| p.is_succeeded())
         && estate.firewall(&scene.hub.firewall).is_some_and(|f| f.is_at_rest());
     let groups = rule_collection_groups(estate, scene.config, scene.hub);
-    let moving = groups.iter().filter_map(|id| estate.get(id)).any(is_moving);
+    let moving = groups
+        .iter()
+        .filter_map(|id| estate.get(id))
+        .any(|group| !at_rest(group));
     if !(live && settled) || moving {
         gates.waits.push(Wait::Rules);
     }
-}
-
-/// True if a write on the group is under way; one that failed long ago will not change by waiting.
-pub(super) fn is_moving(group: &Value) -> bool {
-    text(group, "/properties/provisioningState").is_some_and(|s| {
-        !["Succeeded", "Failed", "Canceled"]
-            .iter()
-            .any(|end| s.eq_ignore_ascii_case(end))
-    })
 }
 
 fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
@@ -106,17 +141,23 @@ fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
             .estate
             .vnet(&side.local)
             .and_then(|v| v.peering_to(&side.remote))
-            .is_some_and(|p| p.is_live() && p.flags_suffice())
+            .is_some_and(|p| p.is_live() && p.flags_suffice() && p.joins_whole_networks())
     });
     if !live {
         gates.waits.push(Wait::Peering);
+    } else if let Some(obstacle) = path_obstacle(scene) {
+        gates.findings.push(Finding::blocking(
+            Code::NoPathToFirewall,
+            obstacle,
+            "Mend the routes of the hub, or synchronise the peering: az network vnet peering sync.",
+        ));
     }
     for side in &scene.blueprint.peerings {
         let present = scene.estate.vnet(&side.local).and_then(|v| v.peering_to(&side.remote));
         // Azure brings address spaces into step only when it is asked to (virtual-network manage-peering sync).
-        if let Some(peering) = present.filter(|p| p.state().eq_ignore_ascii_case("Connected") && !p.is_in_sync()) {
+        if let Some(peering) = present.filter(|p| p.is_connected() && !p.is_in_sync()) {
             gates.findings.push(Finding::blocking(
-                Code::ForeignPeering,
+                Code::PeeringOutOfSync,
                 format!(
                     "the peering {} of {} does not know the address space that the other network has",
                     peering.name(),
@@ -126,6 +167,17 @@ fn peerings_live(scene: &Scene<'_>, gates: &mut Gates) {
             ));
         }
     }
+}
+
+fn path_obstacle(scene: &Scene<'_>) -> Option<String> {
+    let found = obstacle(
+        scene.estate,
+        scene.hub,
+        scene.facts,
+        &scene.blueprint.vnet,
+        &scene.contribution.prefixes,
+    );
+    found.map(|obstacle| obstacle.reason)
 }
 
 /// A name in a network rule works when the firewall resolves it as the client does: with the proxy on, and both asking the
@@ -226,15 +278,9 @@ fn workload_egress(scene: &Scene<'_>, gates: &mut Gates) {
 /// Replies of a public frontend would take the default route to the firewall, which never saw the connection
 /// (Azure Firewall integrate-lb.md).
 fn live_public_inbound(scene: &Scene<'_>, gates: &mut Gates) {
-    let Some(group) = scene.cluster.node_resource_group() else {
+    let Some(id) = scene.cluster.load_balancer_id() else {
         return;
     };
-    let id = ResourceId::in_group(
-        scene.id.subscription(),
-        group,
-        "Microsoft.Network/loadBalancers",
-        "kubernetes",
-    );
     if !scene.estate.knows(&id) {
         gates.findings.push(Finding::blocking(
             Code::LivePublicInbound,

@@ -1,18 +1,26 @@
-//! The guard: no step may lower a judgement of any cluster it can touch. It judges the estate after each step, so the
+//! The guard: no step may lower a judgement of any cluster it can touch, nor stop or make doubtful any flow of one. It judges the estate after each step, so the
 //! order of the steps is checked and not trusted.
 
 use super::{Step, after};
 use crate::estate::Estate;
 use crate::finding::{Code, Finding};
-use crate::proof::{Judgement, Proof};
+use crate::proof::{FlowVerdict, Judgement};
 
-/// Keeps the steps up to the first that lowers a judgement; that one and what follows are dropped, with a finding.
+/// What the guard compares of one cluster. Each flow counts by itself: a promise that is broken already, or unknown, would
+/// otherwise hide every further loss.
+pub(super) struct Judged {
+    pub(super) cluster: String,
+    pub(super) egress: Judgement,
+    pub(super) flows: Vec<FlowVerdict>,
+}
+
+/// Keeps the steps up to the first that lowers something; that one and what follows are dropped, with a finding.
 ///
-/// `judge` gives both judgements of every cluster concerned; `assume` brings about what a waiting step waits for.
+/// `judge` judges every cluster concerned; `assume` brings about what a waiting step waits for.
 pub(super) fn guarded(
     estate: &Estate,
     steps: Vec<Step>,
-    judge: impl Fn(&Estate) -> Vec<(String, Proof)>,
+    judge: impl Fn(&Estate) -> Vec<Judged>,
     assume: impl Fn(&Estate, &Step) -> Estate,
 ) -> (Vec<Step>, Option<Finding>) {
     let mut kept = Vec::new();
@@ -30,7 +38,7 @@ pub(super) fn guarded(
     (kept, None)
 }
 
-fn lowered(step: &Step, before: &[(String, Proof)], next: &[(String, Proof)]) -> Option<Finding> {
+fn lowered(step: &Step, before: &[Judged], next: &[Judged]) -> Option<Finding> {
     let refuse = |cluster: &str, promise: &str, judgement: &Judgement| {
         Finding::blocking(
             Code::PlanRefused,
@@ -38,13 +46,17 @@ fn lowered(step: &Step, before: &[(String, Proof)], next: &[(String, Proof)]) ->
             "Nothing of this step is written; make the counter-example reachable, then the next event or sweep goes on.",
         )
     };
-    before.iter().zip(next).find_map(|((cluster, old), (_, new))| {
+    before.iter().zip(next).find_map(|(old, new)| {
         if new.egress.is_worse_than(&old.egress) {
-            Some(refuse(cluster, "EGRESS", &new.egress))
-        } else if new.reach.is_worse_than(&old.reach) {
-            Some(refuse(cluster, "REACH", &new.reach))
-        } else {
-            None
+            return Some(refuse(&new.cluster, "EGRESS", &new.egress));
         }
+        let lost = old
+            .flows
+            .iter()
+            .zip(&new.flows)
+            .filter(|(old, new)| new.rank() < old.rank());
+        // A flow that certainly stops says more than one that may.
+        let (_, worst) = lost.min_by_key(|(_, new)| new.rank())?;
+        Some(refuse(&new.cluster, "REACH", &worst.judgement()))
     })
 }

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::reservations::reservations_of_hub;
 use super::{Plan, Step, Wait};
 use crate::blueprint::{Contribution, GroupEdit, Tombstone, edit_group, hub_facts, requirements};
 use crate::config::{Config, Hub};
-use crate::estate::{Estate, text};
+use crate::estate::{Estate, at_rest, has_failed};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 use crate::proof::{Firewall, Flow, Verdict};
 
 /// Plans the hub's rules from the contributions to it; those to other hubs are passed over.
 ///
-/// A group or policy whose last write failed is written again even if its content is right: its instances may hold
-/// different rules, and every spoke's switch waits for `Succeeded`.
+/// A group of ours whose last write failed is written again even if its content is right, until Azure says `Succeeded` (Azure
+/// Firewall FAQ: repeat the update of a failed firewall): the instances may hold different rules, and every switch waits. If
+/// only the policy or the firewall failed, the update was somebody else's and writing ours again would not repeat it.
 ///
 /// A group that would stop a flow which passes today is not written; the finding names the flow and the rule.
 #[must_use]
@@ -49,17 +51,19 @@ pub fn plan_hub(
         .map(|(id, contribution)| (id.clone(), contribution.clone()))
         .collect();
     let edit = edit_group(config, hub, &facts.policy, present, &ours, tombstones);
-    let failed = [present, estate.get(&facts.policy)]
-        .into_iter()
-        .flatten()
-        .any(is_failed);
-    if !(edit.changed || (failed && present.is_some())) {
+    plan.findings.extend(reservations_of_hub(estate, hub));
+    let failed = present.is_some_and(has_failed);
+    if !edit.changed && !failed {
+        if let Some(finding) = failed_elsewhere(estate, hub, &facts.policy) {
+            plan.findings.push(finding);
+            plan.waits.push(Wait::Hub);
+        }
         return plan.seal(estate);
     }
-    let why = why(&edit, failed);
+    let why = why(&edit, failed, tombstones);
     let mut step = Step::put("rules", edit.id, edit.body, why)
         .in_lanes(&[&facts.policy])
-        .waiting_for(at_rest(estate, hub, &facts.policy));
+        .waiting_for(busy(estate, hub, &facts.policy, present));
     if let Some(present) = present {
         step = step.over(present);
     }
@@ -72,16 +76,27 @@ pub fn plan_hub(
 }
 
 /// The policy with every firewall bound to it takes one write at a time.
-fn at_rest(estate: &Estate, hub: &Hub, policy: &ResourceId) -> Vec<Wait> {
-    let busy = |id: &ResourceId| Wait::AtRest { id: id.clone() };
-    let mut waits = Vec::new();
-    if estate.policy(policy).is_some_and(|p| !p.is_at_rest()) {
-        waits.push(busy(policy));
-    }
-    if estate.firewall(&hub.firewall).is_some_and(|f| !f.is_at_rest()) {
-        waits.push(busy(&hub.firewall));
-    }
-    waits
+fn busy(estate: &Estate, hub: &Hub, policy: &ResourceId, group: Option<&Value>) -> Vec<Wait> {
+    // While our own group is being written, the policy shows it too, but not always at once.
+    let policy_moves = [group, estate.get(policy)].into_iter().flatten().any(|d| !at_rest(d));
+    let firewall_moves = estate.firewall(&hub.firewall).is_some_and(|f| !f.is_at_rest());
+    [(policy_moves, policy), (firewall_moves, &hub.firewall)]
+        .into_iter()
+        .filter(|(moves, _)| *moves)
+        .map(|(_, id)| Wait::AtRest { id: id.clone() })
+        .collect()
+}
+
+/// Somebody else's update that failed and left the policy or the firewall in an unknown state.
+fn failed_elsewhere(estate: &Estate, hub: &Hub, policy: &ResourceId) -> Option<Finding> {
+    let failed = [policy, &hub.firewall]
+        .into_iter()
+        .find(|id| estate.get(id).is_some_and(has_failed))?;
+    Some(Finding::warning(
+        Code::HubFailed,
+        format!("the last update of {failed} failed, and it was not one of the rules that Hubward writes"),
+        "Repeat the failed update until Azure says Succeeded; spokes are switched after that.",
+    ))
 }
 
 /// The first flow of any cluster that passes today and would not after the step.
@@ -119,17 +134,18 @@ fn lost_flow(
     None
 }
 
-fn is_failed(document: &Value) -> bool {
-    text(document, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Failed"))
-}
-
-fn why(edit: &GroupEdit, failed: bool) -> String {
+fn why(edit: &GroupEdit, failed: bool, tombstones: &[Tombstone]) -> String {
     let names: Vec<&str> = edit.differing.iter().map(ResourceId::name).collect();
     match (edit.changed, names.is_empty()) {
         (true, false) => format!("the rules of {} are not as they should be", listed(&names)),
-        (true, true) if !failed => {
-            "rules of clusters that are gone, or a priority, are not as they should be".to_owned()
-        }
+        (true, true) if !failed => match tombstones {
+            [] => "a priority is not as it should be".to_owned(),
+            [first, ..] => format!(
+                "rules of clusters that are gone are still there ({}: {})",
+                first.cluster.name(),
+                first.evidence
+            ),
+        },
         _ => "the last write of the rules failed, and the firewall's instances may hold different ones".to_owned(),
     }
 }

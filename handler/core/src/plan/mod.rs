@@ -33,7 +33,7 @@ pub use effect::after;
 pub use eligibility::Age;
 pub use hub::plan_hub;
 pub use spoke::plan_spoke;
-pub use step::{AcceptedLoss, Step, Undo, comparable, kept};
+pub use step::{AcceptedLoss, Step, Undo, comparable, differs, kept};
 
 /// The state of a cluster, as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

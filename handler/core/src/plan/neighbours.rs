@@ -38,7 +38,7 @@ pub(super) fn neighbours<'a>(scene: &Scene<'a>) -> Vec<Neighbour<'a>> {
             Some(Neighbour {
                 id,
                 cluster,
-                contribution: contribution(scene.estate, id, &cluster, &scene.contribution.hub)?,
+                contribution: contribution(scene.estate, id, &cluster, &scene.contribution.hub, scene.facts)?,
                 shares_subnet: subnets.iter().any(|s| mine.contains(s)),
             })
         })
@@ -85,18 +85,23 @@ fn strangers(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates)
         if subnet.route_table().is_some() {
             continue;
         }
-        let stranger = subnet.ip_configurations().into_iter().find(|interface| {
-            interface
-                .resource_group()
-                .is_none_or(|group| !known.contains(&group.to_ascii_lowercase()))
-        });
-        if let Some(interface) = stranger {
+        // What names no group that we know belongs to a stranger, be it unreadable.
+        let owner = |interface: &str| {
+            let id = ResourceId::parse(interface).ok()?;
+            id.resource_group().map(str::to_owned)
+        };
+        let stranger = subnet
+            .ip_configurations()
+            .into_iter()
+            .map(|interface| (interface, owner(interface)))
+            .find(|(_, group)| group.as_ref().is_none_or(|g| !known.contains(&g.to_ascii_lowercase())));
+        if let Some((interface, group)) = stranger {
             gates.findings.push(Finding::blocking(
                 Code::SharedSubnet,
                 format!(
                     "the subnet {} is shared with {}, of which it is not known what it needs to reach",
                     attachment.id.name(),
-                    interface.resource_group().unwrap_or(interface.as_str())
+                    group.unwrap_or_else(|| format!("an interface of the id {interface:?}"))
                 ),
                 "Give the cluster a subnet of its own, or wire the other cluster first.",
             ));

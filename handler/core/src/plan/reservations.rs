@@ -2,11 +2,13 @@
 //! them; the proof says the same with a counter-example.
 
 use super::gates::Scene;
+use crate::config::Hub;
+use crate::estate::{Estate, text};
 use crate::finding::{Code, Finding};
 
 pub(super) fn reservations(scene: &Scene<'_>) -> Vec<Finding> {
     let name = scene.cluster.name();
-    let mut findings = Vec::new();
+    let mut findings = reservations_of_hub(scene.estate, scene.hub);
     for attachment in &scene.blueprint.subnets {
         let subnet = scene.estate.subnet(&attachment.id);
         if let Some(service) = subnet.and_then(|s| s.service_endpoints().first().map(|s| (*s).to_owned())) {
@@ -33,6 +35,44 @@ pub(super) fn reservations(scene: &Scene<'_>) -> Vec<Finding> {
             format!("nodes that {name} provisions by itself may use subnets that ARM does not show"),
             "Keep spec.vnetSubnetID of every AKSNodeClass within the subnets of the pools.",
         ));
+    }
+    findings
+}
+
+/// Properties of the hub's way out that hold today and may not tomorrow.
+pub(super) fn reservations_of_hub(estate: &Estate, hub: &Hub) -> Vec<Finding> {
+    let nat_sku = estate.get(&hub.nat_gateway).and_then(|nat| text(nat, "/sku/name"));
+    let addresses = estate.nat_gateway(&hub.nat_gateway).map(|nat| nat.public_ips());
+    let mut findings = Vec::new();
+    for id in addresses.into_iter().flatten() {
+        let Some(address) = estate.get(&id) else { continue };
+        let method = text(address, "/properties/publicIPAllocationMethod");
+        if method.is_some_and(|m| !m.eq_ignore_ascii_case("Static")) {
+            findings.push(Finding::warning(
+                Code::EgressAddressNotStatic,
+                format!(
+                    "the address {} of the NAT gateway is not static and may change",
+                    id.name()
+                ),
+                "Set its publicIPAllocationMethod to Static.",
+            ));
+        }
+        // A StandardV2 gateway takes StandardV2 addresses and no others, and the other way round (Azure NAT gateway nat-sku.md).
+        let v2 = |sku: Option<&str>| sku.is_some_and(|s| s.eq_ignore_ascii_case("StandardV2"));
+        let address_sku = text(address, "/sku/name");
+        if v2(nat_sku) != v2(address_sku) {
+            findings.push(Finding::warning(
+                Code::NatGatewaySkuMismatch,
+                format!(
+                    "the NAT gateway {} is {}, its address {} is {}",
+                    hub.nat_gateway.name(),
+                    nat_sku.unwrap_or("without a SKU"),
+                    id.name(),
+                    address_sku.unwrap_or("without a SKU")
+                ),
+                "Give the gateway an address of its own SKU.",
+            ));
+        }
     }
     findings
 }

@@ -1,21 +1,29 @@
-//! The spoke's plan: judge, prepare, gate, switch, in an order that cuts nobody off.
+//! The spoke's plan, in an order that cuts nobody off:
+//!
+//! | stage | makes | may be written |
+//! |---|---|---|
+//! | judge | mode, eligibility, both judgements of the estate as it is | |
+//! | prepare | peerings, route table not attached | at once; nothing runs through them yet |
+//! | gate | waits and findings: rules, peerings, names, neighbours | |
+//! | switch | the table on each subnet, its default route if it is attached | when every gate is open and every preparing step is done |
+//! | guard | keeps the steps up to the first that would cut anybody off | |
 //!
 //! It refuses what it cannot judge: a cluster whose shape, hub or neighbours do not allow wiring gets findings, not steps.
 
 use super::assumption::waits_over;
 use super::eligibility::{Age, effective_mode, not_eligible, overlap};
 use super::gates::{Gates, Scene, gates, reservations_of_switched};
-use super::guard::guarded;
+use super::guard::{Judged, guarded};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
 use super::{Plan, State, Step, Wait};
-use crate::blueprint::{Contribution, contribution, hub_facts, requirements, spoke_blueprint};
+use crate::blueprint::{Contribution, contribution, requirements, serving_hub, spoke_blueprint};
 use crate::config::{Config, Mode};
 use crate::estate::{ClusterView, Estate};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
-use crate::proof::{Judgement, Proof, egress, reach};
+use crate::proof::{Judgement, Proof, egress, flows, reach};
 
 /// Plans the spoke of one cluster.
 #[must_use]
@@ -35,7 +43,7 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -
     let Some((hub_name, hub)) = config.hub_for_location(cluster.location()) else {
         return plan.seal(estate);
     };
-    let facts = match hub_facts(estate, hub) {
+    let facts = match serving_hub(estate, hub) {
         Ok(facts) => facts,
         Err(finding) => {
             plan.state = Some(State::Waiting);
@@ -44,9 +52,9 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -
             return plan.seal(estate);
         }
     };
-    let wishes =
-        spoke_blueprint(estate, config, hub, &facts, &cluster).zip(contribution(estate, id, &cluster, hub_name));
-    let Some((blueprint, contribution)) = wishes else {
+    let wanted = spoke_blueprint(estate, config, hub, &facts, &cluster)
+        .zip(contribution(estate, id, &cluster, hub_name, &facts));
+    let Some((blueprint, contribution)) = wanted else {
         no_network(&mut plan, &cluster);
         return plan.seal(estate);
     };
@@ -62,7 +70,7 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -
     };
     let (mode, reason) = effective_mode(config, &cluster, age);
     plan.findings.extend(reason);
-    fill(&mut plan, &scene, mode);
+    stages(&mut plan, &scene, mode);
     plan.seal(estate)
 }
 
@@ -74,7 +82,7 @@ fn no_document(estate: &Estate, id: &ResourceId) -> (State, Finding) {
     } else {
         let message = format!("the cluster {id} was not read");
         let help = "Let Hubward read the cluster; nothing is written until then.";
-        (State::Waiting, Finding::blocking(Code::Forbidden, message, help))
+        (State::Waiting, Finding::blocking(Code::NotRead, message, help))
     }
 }
 
@@ -88,47 +96,24 @@ fn no_network(plan: &mut Plan, cluster: &ClusterView<'_>) {
         return;
     }
     plan.state = Some(State::Failed);
-    plan.waits.push(Wait::Person { code: Code::Forbidden });
+    plan.waits.push(Wait::Person { code: Code::NotRead });
     plan.findings.push(Finding::blocking(
-        Code::Forbidden,
+        Code::NotRead,
         format!("a subnet of {} was not found or may not be read", cluster.name()),
         "Let Hubward read the cluster's virtual network.",
     ));
 }
 
-/// Steps, gates, judgement and state of an eligible cluster.
-fn fill(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
+/// The stages of an eligible cluster, in the order of the module's table.
+fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     let neighbours = neighbours(scene);
     let switched = is_switched(scene);
-    plan.proof = Some(judge(scene, scene.estate, &scene.cluster, scene.contribution));
+    plan.proof = Some(judge(scene));
     let mut findings: Vec<Finding> = overlap(scene).into_iter().collect();
-    let mut steps = Vec::new();
-    for side in &scene.blueprint.peerings {
-        match peering(scene, side) {
-            Ok(step) => steps.extend(step),
-            Err(finding) => findings.push(finding),
-        }
-    }
-    let mut switches = Vec::new();
-    for attachment in &scene.blueprint.subnets {
-        match switch(scene, attachment) {
-            Ok(step) => switches.extend(step),
-            Err(finding) => findings.push(finding),
-        }
-    }
-    let gates = all_gates(scene, &neighbours, switched, &mut findings);
-    for mut step in route_table(scene) {
-        if is_switch(&step) {
-            step.waits.extend(gates.iter().cloned());
-            step.waits.extend(steps.iter().map(earlier));
-        }
-        steps.push(step);
-    }
-    let preparing: Vec<Wait> = steps.iter().map(earlier).collect();
-    for mut step in switches {
-        step.waits.extend(gates.iter().chain(&preparing).cloned());
-        steps.push(step);
-    }
+    let (preparing, moving) = prepare(scene, &mut findings);
+    let moving = [moving, switches(scene, &mut findings)].concat();
+    let gates = gate(scene, &neighbours, switched, &mut findings);
+    let mut steps = in_order(preparing, moving, &gates);
     let stopped = findings.iter().any(|f| f.is_blocking() && stops_everything(f.code));
     if stopped {
         steps.clear();
@@ -151,18 +136,54 @@ fn fill(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     plan.findings.extend(findings);
 }
 
+/// Prepare: what carries no traffic yet, and apart from it the routes of an attached table, which do.
+fn prepare(scene: &Scene<'_>, findings: &mut Vec<Finding>) -> (Vec<Step>, Vec<Step>) {
+    let mut steps = Vec::new();
+    for side in &scene.blueprint.peerings {
+        match peering(scene, side) {
+            Ok(step) => steps.extend(step),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    let (moving, still): (Vec<Step>, Vec<Step>) = route_table(scene).into_iter().partition(is_switch);
+    steps.extend(still);
+    (steps, moving)
+}
+
+/// Switch: the table on each subnet that does not carry it.
+fn switches(scene: &Scene<'_>, findings: &mut Vec<Finding>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for attachment in &scene.blueprint.subnets {
+        match switch(scene, attachment) {
+            Ok(step) => steps.extend(step),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    steps
+}
+
+/// All steps in order: what moves traffic waits for the gates and for everything before it that only prepares; a route of an
+/// attached table comes before a further attachment.
+fn in_order(preparing: Vec<Step>, moving: Vec<Step>, gates: &[Wait]) -> Vec<Step> {
+    let mut steps = preparing;
+    let mut before: Vec<Wait> = steps.iter().map(earlier).collect();
+    for mut step in moving {
+        step.waits.extend(gates.iter().chain(&before).cloned());
+        if step.target.is_type("Microsoft.Network/routeTables/routes") {
+            before.push(earlier(&step));
+        }
+        steps.push(step);
+    }
+    steps
+}
+
 fn earlier(step: &Step) -> Wait {
     Wait::Step { id: step.id.clone() }
 }
 
-/// What every write that moves traffic waits for; a blocking finding of any part of the spoke holds all of it, because half a
+/// Gate: what every write that moves traffic waits for. A blocking finding of any part of the spoke holds all of it, because half a
 /// cluster behind the hub keeps neither promise.
-fn all_gates(
-    scene: &Scene<'_>,
-    neighbours: &[Neighbour<'_>],
-    switched: bool,
-    findings: &mut Vec<Finding>,
-) -> Vec<Wait> {
+fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, findings: &mut Vec<Finding>) -> Vec<Wait> {
     let mut all = if switched {
         reservations_of_switched(scene)
     } else {
@@ -226,23 +247,28 @@ fn state(
     State::Waiting
 }
 
-fn judge_all(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate) -> Vec<(String, Proof)> {
-    let own = judge(scene, estate, &scene.cluster, scene.contribution);
-    let theirs = neighbours.iter().map(|n| {
-        let proof = judge(scene, estate, &n.cluster, &n.contribution);
-        (n.cluster.name().to_owned(), proof)
-    });
-    [(scene.cluster.name().to_owned(), own)]
-        .into_iter()
-        .chain(theirs)
-        .collect()
+fn judge_all(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate) -> Vec<Judged> {
+    let judged = |cluster: &ClusterView<'_>, contribution: &Contribution| Judged {
+        cluster: cluster.name().to_owned(),
+        egress: egress(estate, scene.hub, scene.facts, cluster),
+        flows: flows(
+            estate,
+            scene.hub,
+            scene.facts,
+            cluster,
+            &requirements(contribution, scene.hub),
+        ),
+    };
+    let own = judged(&scene.cluster, scene.contribution);
+    let theirs = neighbours.iter().map(|n| judged(&n.cluster, &n.contribution));
+    [own].into_iter().chain(theirs).collect()
 }
 
-fn judge(scene: &Scene<'_>, estate: &Estate, cluster: &ClusterView<'_>, contribution: &Contribution) -> Proof {
-    let requirements = requirements(contribution, scene.hub);
+fn judge(scene: &Scene<'_>) -> Proof {
+    let requirements = requirements(scene.contribution, scene.hub);
     Proof {
-        egress: egress(estate, scene.hub, scene.facts, cluster),
-        reach: reach(estate, scene.hub, scene.facts, cluster, &requirements),
+        egress: egress(scene.estate, scene.hub, scene.facts, &scene.cluster),
+        reach: reach(scene.estate, scene.hub, scene.facts, &scene.cluster, &requirements),
     }
 }
 
@@ -263,6 +289,10 @@ fn waits_for_owner(code: Code) -> bool {
             | Code::ForeignRouteTable
             | Code::ForeignPeering
             | Code::PeeringDisconnected
+            | Code::PeeringFailed
+            | Code::PeeringOutOfSync
+            | Code::NoPathToFirewall
+            | Code::NetworkFailed
             | Code::SharedSubnet
     )
 }

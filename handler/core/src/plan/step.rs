@@ -1,5 +1,7 @@
 //! A step: one ARM write with everything that belongs to it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -145,6 +147,62 @@ fn kept_in_any_order(sent: &[Value], read: &[Value]) -> bool {
             .map(|at| left.swap_remove(at))
             .is_some()
     })
+}
+
+/// The JSON pointer of the first field in which two documents differ, `None` if they say the same. It compares as [`kept`] does
+/// and both ways: an absent field, `null` and an empty array are the same, texts compare without regard to case, items of
+/// arrays are found by their `name` or `id` wherever they stand. Leave volatile fields out with [`comparable`] first.
+#[must_use]
+pub fn differs(expected: &Value, found: &Value) -> Option<String> {
+    difference(Some(expected), Some(found))
+}
+
+fn difference(expected: Option<&Value>, found: Option<&Value>) -> Option<String> {
+    match (expected, found) {
+        (expected, found) if !expected.is_some_and(says) && !found.is_some_and(says) => None,
+        (Some(Value::Object(expected)), Some(Value::Object(found))) => {
+            let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let below = difference(expected.get(key), found.get(key))?;
+                Some(format!("/{}{below}", key.replace('~', "~0").replace('/', "~1")))
+            })
+        }
+        (Some(Value::Array(expected)), Some(Value::Array(found))) => difference_of_items(expected, found),
+        (Some(Value::String(expected)), Some(Value::String(found))) if expected.eq_ignore_ascii_case(found) => None,
+        (expected, found) if expected == found => None,
+        _ => Some(String::new()),
+    }
+}
+
+fn difference_of_items(expected: &[Value], found: &[Value]) -> Option<String> {
+    let mut left: Vec<&Value> = found.iter().filter(|item| says(item)).collect();
+    for (at, item) in expected.iter().enumerate().filter(|(_, item)| says(item)) {
+        let same = left.iter().position(|other| match (mark(item), mark(other)) {
+            (Some(mine), Some(theirs)) => mine.eq_ignore_ascii_case(theirs),
+            (None, None) => difference(Some(item), Some(other)).is_none(),
+            _ => false,
+        });
+        let other = same.map(|at| left.swap_remove(at));
+        if let Some(below) = difference(Some(item), other) {
+            return Some(format!("/{at}{below}"));
+        }
+    }
+    // What is found beyond the expected items is named by the first place that nobody expected.
+    (!left.is_empty()).then(|| format!("/{}", expected.len()))
+}
+
+/// False for what Azure may as well leave out: `null` and an array of nothing.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => items.iter().any(says),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+    }
+}
+
+/// What tells an item of an array from its siblings.
+fn mark(item: &Value) -> Option<&str> {
+    ["name", "id"].iter().find_map(|key| item.get(key)?.as_str())
 }
 
 /// Children in a document carry the etag of their network, which changes with every write on it (recorded:

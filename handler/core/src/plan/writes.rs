@@ -7,6 +7,7 @@ use super::gates::Scene;
 use super::{AcceptedLoss, Step, Wait, comparable};
 use crate::blueprint::{PeeringSide, SubnetAttachment};
 use crate::config::WorkloadEgress;
+use crate::estate::PeeringView;
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 
@@ -31,7 +32,7 @@ pub(super) fn peering(scene: &Scene<'_>, side: &PeeringSide) -> Result<Option<St
             .waiting_for(at_rest(scene, &lanes));
         return Ok(Some(step));
     };
-    if present.state().eq_ignore_ascii_case("Disconnected") {
+    if present.is_disconnected() {
         return Err(Finding::blocking(
             Code::PeeringDisconnected,
             format!(
@@ -42,24 +43,32 @@ pub(super) fn peering(scene: &Scene<'_>, side: &PeeringSide) -> Result<Option<St
             "Delete it; Hubward then makes both sides again.",
         ));
     }
-    if present.flags_suffice() {
-        return Ok(None);
-    }
-    if !present.name().eq_ignore_ascii_case(side.id.name()) {
+    // Whether a peering joins whole networks is decided when it is made.
+    if !present.joins_whole_networks() {
         return Err(Finding::blocking(
             Code::ForeignPeering,
             format!(
-                "the peering {} of {} does not allow forwarded traffic, and it is not ours to change",
+                "the peering {} of {} joins chosen subnets only",
                 present.name(),
                 side.local.name()
             ),
-            "Set allowVirtualNetworkAccess and allowForwardedTraffic on it.",
+            "Replace it by a peering of the whole networks (peerCompleteVnets).",
         ));
+    }
+    if present.flags_suffice() && !present.has_failed() {
+        return Ok(None);
+    }
+    if !present.name().eq_ignore_ascii_case(side.id.name()) {
+        return Err(foreign(&present, side));
     }
     let mut body = comparable(present.body);
     body["properties"]["allowVirtualNetworkAccess"] = json!(true);
     body["properties"]["allowForwardedTraffic"] = json!(true);
-    let why = format!("the peering {} does not allow forwarded traffic", present.name());
+    let why = if present.has_failed() {
+        format!("the last write on the peering {} failed", present.name())
+    } else {
+        format!("the peering {} does not allow forwarded traffic", present.name())
+    };
     let step = Step::put(step_id, side.id.clone(), body, why)
         .over(present.body)
         .in_lanes(&lanes)
@@ -67,9 +76,26 @@ pub(super) fn peering(scene: &Scene<'_>, side: &PeeringSide) -> Result<Option<St
     Ok(Some(step))
 }
 
+/// A peering that would have to change and belongs to somebody else.
+fn foreign(present: &PeeringView<'_>, side: &PeeringSide) -> Finding {
+    let of = format!("the peering {} of {}", present.name(), side.local.name());
+    if present.flags_suffice() {
+        return Finding::blocking(
+            Code::PeeringFailed,
+            format!("the last write on {of} failed, and it is not ours to repeat"),
+            "Repeat the failed update until Azure says Succeeded.",
+        );
+    }
+    Finding::blocking(
+        Code::ForeignPeering,
+        format!("{of} does not allow forwarded traffic, and it is not ours to change"),
+        "Set allowVirtualNetworkAccess and allowForwardedTraffic on it.",
+    )
+}
+
 fn other_side_is_disconnected(scene: &Scene<'_>, side: &PeeringSide) -> bool {
     let other = scene.estate.vnet(&side.remote).and_then(|v| v.peering_to(&side.local));
-    other.is_some_and(|p| p.state().eq_ignore_ascii_case("Disconnected"))
+    other.is_some_and(|p| p.is_disconnected())
 }
 
 /// The table as a whole if it does not exist, otherwise each route that is missing or wrong as a child. To give an attached
@@ -102,15 +128,19 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
                 && r.next_hop_type.eq_ignore_ascii_case(kind)
                 && (route.next_hop.is_none() || r.next_hop == route.next_hop)
         });
-        if right {
+        if right && !table.has_failed() {
             continue;
         }
         let body = json!({"name": route.id.name(), "properties": route.properties()});
-        let why = format!(
-            "the route {} of {} is missing or leads elsewhere",
-            route.id.name(),
-            id.name()
-        );
+        let why = if right {
+            format!("the last write on {} failed", id.name())
+        } else {
+            format!(
+                "the route {} of {} is missing or leads elsewhere",
+                route.id.name(),
+                id.name()
+            )
+        };
         let mut step = Step::put(format!("route-{}", route.id.name()), route.id.clone(), body, why).in_lanes(&[id]);
         if let Some(old) = route_document(scene, route.id.name()) {
             step = step.over(&old);
@@ -152,10 +182,12 @@ pub(super) fn switch(scene: &Scene<'_>, attachment: &SubnetAttachment) -> Result
     let Some(subnet) = scene.estate.subnet(&attachment.id) else {
         return Ok(None);
     };
-    if subnet.route_table().as_ref() == Some(&attachment.route_table) {
+    let attached = subnet.route_table();
+    let repeats = attached.as_ref() == Some(&attachment.route_table);
+    if repeats && !subnet.has_failed() {
         return Ok(None);
     }
-    if let Some(table) = subnet.route_table() {
+    if let Some(table) = attached.filter(|_| !repeats) {
         return Err(Finding::blocking(
             Code::ForeignRouteTable,
             format!("the subnet {} carries the route table {table}", attachment.id.name()),
@@ -182,11 +214,20 @@ pub(super) fn switch(scene: &Scene<'_>, attachment: &SubnetAttachment) -> Result
             id: attachment.route_table.clone(),
         });
     }
-    let why = format!("{} still leaves from its own address", attachment.id.name());
-    let mut step = Step::put(format!("switch-{}", attachment.id.name()), attachment.id.clone(), body, why)
-        .over(subnet.body)
-        .in_lanes(&[vnet])
-        .waiting_for(waits);
+    let why = if repeats {
+        format!("the last write on the subnet {} failed", attachment.id.name())
+    } else {
+        format!("{} still leaves from its own address", attachment.id.name())
+    };
+    let mut step = Step::put(
+        format!("switch-{}", attachment.id.name()),
+        attachment.id.clone(),
+        body,
+        why,
+    )
+    .over(subnet.body)
+    .in_lanes(&[vnet])
+    .waiting_for(waits);
     step.accepts = losses_of_a_switch(scene);
     Ok(Some(step))
 }

@@ -2,10 +2,11 @@
 //! exactly one address. Decided on intervals that cover all addresses, not on samples.
 
 use super::Judgement;
-use super::routes::{NextHop, attached_table, intervals};
+use super::path::obstacle;
+use super::routes::{NextHop, attached_table, doubt, intervals};
 use crate::blueprint::HubFacts;
 use crate::config::Hub;
-use crate::estate::{ClusterView, Estate};
+use crate::estate::{ClusterView, Estate, has_failed};
 use crate::ids::ResourceId;
 
 /// Judges where the cluster's public traffic leaves.
@@ -74,9 +75,9 @@ fn judge_subnet(estate: &Estate, hub: &Hub, facts: &HubFacts, id: &ResourceId) -
         Ok(table) => table,
         Err(reason) => return not_read(reason),
     };
-    let mut missing = Vec::new();
+    let mut missing: Vec<String> = doubt(&subnet, &vnet_id, &vnet, table).into_iter().collect();
     let learns = table.is_none_or(|(_, t)| t.propagates_gateway_routes());
-    if learns && (vnet.has_gateway_subnet() || vnet.peerings().iter().any(|p| p.uses_remote_gateways())) {
+    if learns && vnet.learns_gateway_routes() {
         missing.push(format!("the routes a gateway announces to {}", id.name()));
     }
     let cut = match intervals(&vnet, table) {
@@ -113,7 +114,7 @@ fn judge_subnet(estate: &Estate, hub: &Hub, facts: &HubFacts, id: &ResourceId) -
             ],
         ));
     }
-    missing.extend(hub_path(estate, hub, &vnet_id));
+    missing.extend(obstacle(estate, hub, facts, &vnet_id, &subnet.prefixes()).map(|o| o.reason));
     Ok(missing)
 }
 
@@ -126,17 +127,27 @@ fn hub_exit(estate: &Estate, hub: &Hub) -> Result<Vec<String>, Judgement> {
     let (Some(subnet), Some(vnet)) = (estate.subnet(&id), estate.vnet(&hub.virtual_network)) else {
         return Ok(vec![format!("the subnet {id}")]);
     };
+    let mut missing = failed_gateway(estate, hub);
     let attached = subnet.route_table();
-    let Some(table) = attached.as_ref() else {
-        return Ok(Vec::new());
-    };
-    let table = match attached_table(estate, Some(table)) {
+    let table = match attached_table(estate, attached.as_ref()) {
         Ok(table) => table,
-        Err(reason) => return Ok(vec![reason]),
+        Err(reason) => {
+            missing.push(reason);
+            return Ok(missing);
+        }
     };
+    if vnet.learns_gateway_routes() && table.is_none_or(|(_, t)| t.propagates_gateway_routes()) {
+        missing.push(format!(
+            "the routes a gateway announces to {} of the firewall",
+            id.name()
+        ));
+    }
     let cut = match intervals(&vnet, table) {
         Ok(cut) => cut,
-        Err(unreadable) => return Ok(unreadable),
+        Err(unreadable) => {
+            missing.extend(unreadable);
+            return Ok(missing);
+        }
     };
     match cut.iter().find(|i| i.is_public() && i.next_hop != NextHop::Internet) {
         Some(interval) => Err(Judgement::broken(
@@ -147,15 +158,17 @@ fn hub_exit(estate: &Estate, hub: &Hub) -> Result<Vec<String>, Judgement> {
                 "leads around the NAT gateway".to_owned(),
             ],
         )),
-        None => Ok(Vec::new()),
+        None => Ok(missing),
     }
 }
 
-/// What keeps packets from reaching the firewall; without it traffic stops rather than leaks, so the address is not proven.
-fn hub_path(estate: &Estate, hub: &Hub, vnet_id: &ResourceId) -> Option<String> {
-    let there = estate.vnet(vnet_id)?.peering_to(&hub.virtual_network);
-    let back = estate.vnet(&hub.virtual_network)?.peering_to(vnet_id);
-    let live = there.is_some_and(|p| p.state().eq_ignore_ascii_case("Connected"))
-        && back.is_some_and(|p| p.state().eq_ignore_ascii_case("Connected"));
-    (!live).then(|| format!("a connected peering between {} and the hub", vnet_id.name()))
+/// Why the NAT gateway may not be the way out even where routes lead to it.
+fn failed_gateway(estate: &Estate, hub: &Hub) -> Vec<String> {
+    let addresses = estate.nat_gateway(&hub.nat_gateway).map(|nat| nat.public_ips());
+    let mut all = vec![("NAT gateway", hub.nat_gateway.clone())];
+    all.extend(addresses.into_iter().flatten().map(|id| ("public IP", id)));
+    all.into_iter()
+        .filter(|(_, id)| estate.get(id).is_some_and(has_failed))
+        .map(|(what, id)| format!("whether the {what} {} works, of which the last write failed", id.name()))
+        .collect()
 }

@@ -3,8 +3,11 @@
 
 mod egress;
 mod firewall;
+mod matching;
+mod path;
 mod reach;
 mod routes;
+mod translation;
 
 use std::fmt;
 
@@ -13,7 +16,9 @@ use time::OffsetDateTime;
 
 pub use egress::egress;
 pub use firewall::{Firewall, Flow, Verdict};
+pub(crate) use path::obstacle;
 pub use reach::reach;
+pub(crate) use reach::{FlowVerdict, flows};
 pub use routes::{Interval, NextHop, intervals};
 
 /// How many unknowns a person is shown; the data has them all.

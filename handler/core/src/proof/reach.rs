@@ -3,11 +3,13 @@
 use ipnet::Ipv4Net;
 
 use super::Judgement;
-use super::firewall::{Firewall, Flow, Verdict, address_range};
-use super::routes::{Interval, NextHop, attached_table, intervals};
+use super::firewall::{Firewall, Flow, Verdict};
+use super::matching::address_range;
+use super::path::{Obstacle, obstacle};
+use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
 use crate::blueprint::{Destination, HubFacts, Requirement};
 use crate::config::Hub;
-use crate::estate::{ClusterView, Estate};
+use crate::estate::{ClusterView, Estate, PolicyView, policy_chain};
 use crate::ids::ResourceId;
 
 /// Judges whether every requirement is reachable from every subnet of the cluster.
@@ -19,43 +21,109 @@ pub fn reach(
     cluster: &ClusterView<'_>,
     requirements: &[Requirement],
 ) -> Judgement {
-    let firewall = Firewall::read(estate, hub);
+    let flows = flows(estate, hub, facts, cluster, requirements);
     let mut missing = Vec::new();
-    let mut by_firewall = 0_usize;
     if cluster.subnets().is_empty() {
         missing.push("the cluster's pools and their subnets".to_owned());
     }
-    for subnet in cluster.subnets() {
-        let way = match Way::of(estate, hub, facts, cluster, &subnet) {
-            Ok(way) => way,
-            Err(reason) => {
-                missing.push(reason);
-                continue;
-            }
-        };
-        for requirement in requirements {
-            let name = describe(requirement);
-            match way.towards(&firewall, requirement) {
-                Verdict::Allowed(_) => by_firewall += 1,
-                Verdict::Unsure(reason) => missing.push(format!("{name}: {reason}")),
-                Verdict::Stopped(reason) => {
-                    let mut hops = vec![format!("subnet {}", subnet.name())];
-                    hops.extend(way.hops());
-                    hops.push(reason);
-                    return Judgement::broken(name, hops);
-                }
-            }
+    for flow in &flows {
+        match &flow.verdict {
+            Verdict::Allowed(_) => {}
+            Verdict::Unsure(reason) if flow.hops.is_empty() => missing.push(reason.clone()),
+            Verdict::Unsure(reason) => missing.push(format!("{}: {reason}", flow.requirement)),
+            Verdict::Stopped(_) => return flow.judgement(),
         }
     }
+    missing.dedup();
     match (missing.is_empty(), estate.oldest_read()) {
         (true, Some(oldest_read)) => Judgement::Holds {
             witness: format!(
-                "{by_firewall} required flows of {} destinations pass",
-                requirements.len()
+                "{} required flows of {} destinations pass{}",
+                flows.len(),
+                requirements.len(),
+                not_judged(estate, hub)
             ),
             oldest_read,
         },
         _ => Judgement::Unknown { missing },
+    }
+}
+
+/// What becomes of one requirement from one subnet.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowVerdict {
+    /// The requirement as people read it.
+    requirement: String,
+    /// The way from the subnet on; empty if it is not known.
+    hops: Vec<String>,
+    verdict: Verdict,
+}
+
+impl FlowVerdict {
+    /// The verdict's rank: a change must not lower it.
+    pub(crate) fn rank(&self) -> u8 {
+        self.verdict.rank()
+    }
+
+    /// The requirement with the way its packets take and what becomes of them.
+    pub(crate) fn judgement(&self) -> Judgement {
+        match &self.verdict {
+            Verdict::Stopped(reason) => {
+                let hops = self.hops.iter().chain([reason]).cloned().collect();
+                Judgement::broken(self.requirement.clone(), hops)
+            }
+            Verdict::Unsure(reason) | Verdict::Allowed(reason) => Judgement::Unknown {
+                missing: vec![format!("{}: {reason}", self.requirement)],
+            },
+        }
+    }
+}
+
+/// Every requirement from every subnet, subnet by subnet, in the order of the requirements: of the same cluster in another
+/// estate, the same place is the same flow.
+pub(crate) fn flows(
+    estate: &Estate,
+    hub: &Hub,
+    facts: &HubFacts,
+    cluster: &ClusterView<'_>,
+    requirements: &[Requirement],
+) -> Vec<FlowVerdict> {
+    let firewall = Firewall::read(estate, hub);
+    let of_subnet = |subnet: ResourceId| {
+        let way = Way::of(estate, hub, facts, cluster, &subnet);
+        let firewall = &firewall;
+        requirements.iter().map(move |requirement| {
+            let (hops, verdict) = match &way {
+                Ok(way) => (way.hops(&subnet), way.towards(firewall, requirement)),
+                Err(reason) => (Vec::new(), Verdict::Unsure(reason.clone())),
+            };
+            FlowVerdict {
+                requirement: describe(requirement),
+                hops,
+                verdict,
+            }
+        })
+    };
+    cluster.subnets().into_iter().flat_map(of_subnet).collect()
+}
+
+/// What stops packets by lists that nobody can read.
+fn not_judged(estate: &Estate, hub: &Hub) -> String {
+    let policies: Vec<PolicyView<'_>> = policy_chain(estate, hub)
+        .iter()
+        .filter_map(|id| estate.policy(id))
+        .collect();
+    let mut filters = Vec::new();
+    if policies.iter().any(PolicyView::threat_intelligence_denies) {
+        filters.push("threat intelligence");
+    }
+    if policies.iter().any(PolicyView::intrusion_detection_denies) {
+        filters.push("intrusion detection");
+    }
+    if filters.is_empty() {
+        String::new()
+    } else {
+        format!(" (not judged: what {} denies)", filters.join(" and "))
     }
 }
 
@@ -65,7 +133,9 @@ struct Way {
     firewall: std::net::Ipv4Addr,
     return_route: std::net::Ipv4Addr,
     /// Why packets do not reach the firewall.
-    interrupted: Option<String>,
+    obstacle: Option<Obstacle>,
+    /// Why the routes are not known to be those in force.
+    doubt: Option<String>,
     /// True if the cluster has an outbound path of its own.
     own_egress: bool,
     sources: Vec<Ipv4Net>,
@@ -92,7 +162,8 @@ impl Way {
             cut: intervals(&vnet, table).map_err(|reasons| reasons.join("; "))?,
             firewall: facts.firewall_ip,
             return_route: facts.egress_ip,
-            interrupted: interruption(estate, hub, &vnet_id),
+            obstacle: obstacle(estate, hub, facts, &vnet_id, &subnet.prefixes()),
+            doubt: doubt(&subnet, &vnet_id, &vnet, table),
             own_egress: !cluster.outbound_type().eq_ignore_ascii_case("userDefinedRouting")
                 || subnet.nat_gateway().is_some(),
             sources: subnet.prefixes(),
@@ -100,6 +171,9 @@ impl Way {
     }
 
     fn towards(&self, firewall: &Firewall, requirement: &Requirement) -> Verdict {
+        if let Some(doubt) = &self.doubt {
+            return Verdict::Unsure(doubt.clone());
+        }
         let hops = self.next_hops(&requirement.destination);
         if hops.is_empty() {
             return Verdict::Unsure("no route leads to a public address".to_owned());
@@ -124,8 +198,8 @@ impl Way {
     }
 
     fn through(&self, firewall: &Firewall, requirement: &Requirement) -> Verdict {
-        if let Some(reason) = &self.interrupted {
-            return Verdict::Stopped(reason.clone());
+        if let Some(obstacle) = &self.obstacle {
+            return obstacle.verdict();
         }
         let answers = self.sources.iter().map(|source| {
             firewall.answer(&Flow {
@@ -157,40 +231,10 @@ impl Way {
         hops
     }
 
-    fn hops(&self) -> Vec<String> {
-        self.cut
-            .iter()
-            .find(|i| i.is_public())
-            .map(|i| i.route.clone())
-            .into_iter()
-            .collect()
+    fn hops(&self, subnet: &ResourceId) -> Vec<String> {
+        let route = self.cut.iter().find(|i| i.is_public()).map(|i| i.route.clone());
+        [format!("subnet {}", subnet.name())].into_iter().chain(route).collect()
     }
-}
-
-/// Both sides must be connected and let forwarded traffic through, or packets and replies stop at the peering.
-fn interruption(estate: &Estate, hub: &Hub, vnet_id: &ResourceId) -> Option<String> {
-    let sides = [
-        (
-            vnet_id,
-            estate.vnet(vnet_id).and_then(|v| v.peering_to(&hub.virtual_network)),
-        ),
-        (
-            &hub.virtual_network,
-            estate.vnet(&hub.virtual_network).and_then(|v| v.peering_to(vnet_id)),
-        ),
-    ];
-    sides.into_iter().find_map(|(local, side)| match side {
-        None => Some(format!("{} has no peering to the other side", local.name())),
-        Some(p) if !p.state().eq_ignore_ascii_case("Connected") => {
-            Some(format!("the peering {} of {} is {}", p.name(), local.name(), p.state()))
-        }
-        Some(p) if !p.flags_suffice() => Some(format!(
-            "the peering {} of {} does not allow forwarded traffic",
-            p.name(),
-            local.name()
-        )),
-        Some(_) => None,
-    })
 }
 
 fn describe(requirement: &Requirement) -> String {

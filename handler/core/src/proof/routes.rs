@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::estate::{Estate, PeeringView, RouteTableView, VnetView};
+use crate::estate::{Estate, PeeringView, RouteTableView, SubnetView, VnetView};
 use crate::ids::ResourceId;
 
 /// Where Azure sends a packet.
@@ -64,12 +64,16 @@ impl Interval {
     /// a cluster needs do not resolve to them. An interval never straddles the edge, because the edges of [`UNROUTED`] are always cut.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        let private = UNROUTED
-            .iter()
-            .filter_map(|(address, length)| Ipv4Net::new(*address, *length).ok())
-            .any(|prefix| prefix.contains(&self.first));
-        !private && !matches!(self.next_hop, NextHop::Local | NextHop::Peered(_))
+        !is_private_range(self.first, self.first) && !matches!(self.next_hop, NextHop::Local | NextHop::Peered(_))
     }
+}
+
+/// True if all addresses from `low` to `high` lie in one range that nobody on the internet answers for.
+pub(super) fn is_private_range(low: Ipv4Addr, high: Ipv4Addr) -> bool {
+    UNROUTED
+        .iter()
+        .filter_map(|(address, length)| Ipv4Net::new(*address, *length).ok())
+        .any(|prefix| prefix.contains(&low) && prefix.contains(&high))
 }
 
 /// Cuts the whole address space by the effective routes of a subnet of `vnet` that carries `table`.
@@ -108,6 +112,25 @@ pub(super) fn attached_table<'a>(
         .route_table(id)
         .map(|table| Some((id, table)))
         .ok_or_else(|| format!("the route table {id} was not read"))
+}
+
+/// Why the routes of a subnet are not known to be those in force: Azure shows what a write asks for before it is done, and
+/// keeps showing it when the write has failed.
+pub(super) fn doubt(
+    subnet: &SubnetView<'_>,
+    vnet_id: &ResourceId,
+    vnet: &VnetView<'_>,
+    table: Option<(&ResourceId, RouteTableView<'_>)>,
+) -> Option<String> {
+    let of = |what: &str, name: &str, state: &str| {
+        format!("the {what} {name} is {state}, so its routes may not be in force")
+    };
+    let attached = || table.and_then(|(id, table)| Some(of("route table", id.name(), table.unsettled()?)));
+    subnet
+        .unsettled()
+        .map(|state| of("subnet", subnet.name(), state))
+        .or_else(attached)
+        .or_else(|| Some(of("network", vnet_id.name(), vnet.unsettled()?)))
 }
 
 fn system_routes(vnet: &VnetView<'_>) -> Vec<Candidate> {
@@ -150,7 +173,7 @@ fn unrouted() -> impl Iterator<Item = Candidate> {
 
 /// Routes of a peering exist while it is connected, also during an update of it.
 fn carries_traffic(peering: &PeeringView<'_>) -> bool {
-    peering.state().eq_ignore_ascii_case("Connected")
+    peering.is_connected()
 }
 
 fn user_routes(id: &ResourceId, table: &RouteTableView<'_>) -> Result<Vec<Candidate>, Vec<String>> {

@@ -36,6 +36,10 @@ pub struct World {
 
 /// The configuration, with the value of `workload_egress`.
 pub fn config(egress: &str) -> Config {
+    config_with(egress, "")
+}
+
+fn config_with(egress: &str, more: &str) -> Config {
     let toml = format!(
         r#"
 mode = "correct"
@@ -54,6 +58,7 @@ workload_egress = "{egress}"
 name = "partner-api"
 targets = ["api.partner.example"]
 protocols = ["https:443"]
+{more}
 "#,
         vnet = id("hub", "virtualNetworks/hub-vnet"),
         firewall = id("hub", "azureFirewalls/hub-firewall"),
@@ -95,6 +100,13 @@ impl World {
     /// The hub and one new cluster `shop` in the spoke `a` (10.1.0.0/16), nothing of ours made yet.
     pub fn fresh() -> Self {
         Self::hub().with_spoke("a", 1).with_cluster("a", "shop", "nodes")
+    }
+
+    /// Everything of [`World::fresh`] done but the switch.
+    pub fn ready() -> Self {
+        let mut world = Self::fresh();
+        world.prepare(&[shop()]);
+        world
     }
 
     /// Everything of [`World::fresh`] wired.
@@ -148,6 +160,24 @@ impl World {
         self.put(id, body);
     }
 
+    /// Gives the configuration more of the hub's tables, written as in `hubward.toml`.
+    pub fn configure(&mut self, more: &str) {
+        self.config = config_with("rules", more);
+    }
+
+    /// Adds a collection to the group of the company, which is evaluated before ours.
+    pub fn company(&mut self, name: &str, priority: u32, action: &str, rules: &[Value]) {
+        let body = collection(name, priority, action, rules);
+        self.edit(&policy().child("ruleCollectionGroups", "company-baseline"), |g| {
+            g["properties"]["ruleCollections"].as_array_mut().unwrap().push(body);
+        });
+    }
+
+    /// Sets the state of a document as Azure does when a write on it begins or ends.
+    pub fn state(&mut self, id: &ResourceId, state: &str) {
+        self.edit(id, |body| body["properties"]["provisioningState"] = json!(state));
+    }
+
     /// Edits a subnet inside its network's document.
     pub fn edit_subnet(&mut self, spoke: &str, subnet: &str, change: impl FnOnce(&mut Value)) {
         self.edit(&vnet(spoke), |vnet| {
@@ -174,7 +204,7 @@ impl World {
 
     pub fn contribution(&self, cluster: &ResourceId) -> Contribution {
         let view = self.estate.cluster(cluster).unwrap();
-        blueprint::contribution(&self.estate, cluster, &view, "main").unwrap()
+        blueprint::contribution(&self.estate, cluster, &view, "main", &self.facts()).unwrap()
     }
 
     pub fn contributions(&self, clusters: &[ResourceId]) -> BTreeMap<ResourceId, Contribution> {
@@ -202,6 +232,13 @@ impl World {
     pub fn rules_live(&mut self, clusters: &[ResourceId]) {
         let plan = self.plan_hub(&self.contributions(clusters));
         self.start(&plan);
+    }
+
+    /// Writes what prepares the first of the clusters and brings the rules of all into force.
+    pub fn prepare(&mut self, clusters: &[ResourceId]) {
+        let plan = self.plan(&clusters[0]);
+        self.start(&plan);
+        self.rules_live(clusters);
     }
 
     /// Wires a cluster by the plans alone, in as many rounds as it takes; a round without a write ends it.

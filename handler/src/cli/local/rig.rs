@@ -83,6 +83,7 @@ impl Rig {
                 &clock,
                 &connection,
                 &root.path.join(crate::package::CONFIG),
+                arguments.seed,
             ),
             script_root: root.path,
             time_scale: clock.scale,
@@ -234,6 +235,7 @@ fn app_settings(
     clock: &WallClock,
     connection: &str,
     config: &std::path::Path,
+    seed: u64,
 ) -> Vec<(String, String)> {
     [
         ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
@@ -242,6 +244,7 @@ fn app_settings(
         ("IDENTITY_HEADER", world.identity_secret.clone()),
         ("HUBWARD_ARM_LOOPBACK", served.arm_url.clone()),
         ("HUBWARD_CLOCK", clock.to_env()),
+        ("HUBWARD_SEED", seed.to_string()),
         (CONFIG_VARIABLE, config.display().to_string()),
     ]
     .into_iter()

@@ -87,6 +87,8 @@ pub struct Rig {
     pub clock: Arc<TokioClock>,
     /// What the functions said, in order.
     pub lines: Vec<Line>,
+    /// What this run is about, for the message of a failure.
+    pub story: String,
     settings: BTreeMap<String, String>,
     app: Option<Arc<App>>,
     starts: u64,
@@ -141,6 +143,7 @@ impl Rig {
             ledger,
             clock,
             lines: Vec::new(),
+            story: String::new(),
             settings,
             app: None,
             starts: 0,
@@ -223,7 +226,7 @@ impl Rig {
     /// # Panics
     /// Always, with the seed and the virtual time.
     pub fn fail(&self, what: &str) -> ! {
-        panic!("seed {}, at {:.1} s: {what}", self.seed, self.seconds())
+        panic!("seed {}, at {:.1} s, {}: {what}", self.seed, self.seconds(), self.story)
     }
 
     fn config(&self) -> Result<Config, ConfigError> {

@@ -1,23 +1,19 @@
-//! What Azure really sent: every resource id of the recorded clusters is read, and every recorded event is decoded.
-//!
-//! The recordings lie where `HUBWARD_SHARED` points; without it the test has nothing to judge and says so in the evidence.
+//! Every resource id of the recorded clusters is read, and every recorded event is decoded.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hubward_core::event;
 use hubward_core::ids::ResourceId;
 use serde_json::Value;
 
+use crate::files::{data_for, each_object, evidence, json_files, read};
+
 #[test]
 fn every_recorded_id_is_read_and_kept_to_the_letter() {
-    let Some(shared) = std::env::var_os("HUBWARD_SHARED") else {
-        evidence("skipped conformance-ids: HUBWARD_SHARED is not set");
+    let Some(data) = data_for("conformance-ids") else {
         return;
     };
-    let data = PathBuf::from(shared).join("data");
     let mut ids = BTreeSet::new();
     for file in json_files(&data.join("clusters")) {
         for text in id_texts(&read(&file)) {
@@ -72,52 +68,4 @@ fn id_texts(document: &Value) -> Vec<String> {
         }
     });
     found
-}
-
-fn each_object(value: &Value, visit: &mut impl FnMut(&Value)) {
-    match value {
-        Value::Object(map) => {
-            visit(value);
-            map.values().for_each(|inner| each_object(inner, visit));
-        }
-        Value::Array(items) => items.iter().for_each(|inner| each_object(inner, visit)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The JSON files of a folder in the order of their names; none if there is no such folder.
-fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap_or_else(|e| panic!("{}: {e}", folder.display())).path())
-        .collect();
-    files.retain(|path| {
-        path.extension().is_some_and(|e| e == "json") && path.file_name().is_some_and(|n| n != "index.json")
-    });
-    files.sort();
-    files
-}
-
-fn read(file: &Path) -> Value {
-    let parsed = fs::read(file).map(|bytes| serde_json::from_slice(&bytes));
-    match parsed {
-        Ok(Ok(document)) => document,
-        Ok(Err(error)) => panic!("{}: {error}", file.display()),
-        Err(error) => panic!("{}: {error}", file.display()),
-    }
-}
-
-/// Adds a line to the evidence that the one test command sums up.
-fn evidence(line: &str) {
-    let Some(path) = std::env::var_os("HUBWARD_EVIDENCE_FILE") else {
-        return;
-    };
-    let written = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .and_then(|mut file| writeln!(file, "{line}"));
-    assert!(written.is_ok(), "{}: {written:?}", path.display());
 }
