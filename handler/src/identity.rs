@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::is_loopback;
 use async_trait::async_trait;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, Transport};
@@ -14,7 +15,6 @@ use azure_identity::{
     ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
 
 /// Longest time to make a connection. Shorter than one ARM try, so that a dead address is known as such.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -129,7 +129,7 @@ struct ProcessClient {
 #[async_trait]
 impl HttpClient for ProcessClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let client = if is_this_machine(request.url()) {
+        let client = if is_loopback(request.url()) {
             &self.loopback
         } else {
             &self.outward
@@ -138,19 +138,11 @@ impl HttpClient for ProcessClient {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use url::Url;
 
     /// Answers one connection with fixed bytes and gives what was asked.
     async fn serve_once(answer: &'static str) -> (Url, tokio::task::JoinHandle<String>) {
@@ -240,7 +232,7 @@ mod tests {
 
     #[test]
     fn only_addresses_of_this_machine_bypass_the_proxy() {
-        let machine = |text: &str| is_this_machine(&Url::parse(text).unwrap());
+        let machine = |text: &str| is_loopback(&Url::parse(text).unwrap());
         assert!(machine("http://127.0.0.1:7071/") && machine("http://[::1]:7071/") && machine("http://localhost:1/"));
         assert!(!machine("https://management.azure.com/") && !machine("http://127.0.0.1.example/"));
     }

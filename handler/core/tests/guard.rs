@@ -34,6 +34,7 @@ fn a_promise_that_is_broken_before_the_switch_hides_no_further_loss() {
     world.company("ban", 100, "Deny", &[deny]);
     let plan = world.plan(&shop());
     assert_eq!((plan.state, plan.steps.len()), (Some(State::Failed), 0), "{plan}");
+    insta::assert_snapshot!(plan);
     let refusal = refusal(&plan);
     for part in ["switch-nodes", "REACH of shop", "mcr.microsoft.com", "no-images"] {
         assert!(refusal.contains(part), "{part}: {refusal}");
@@ -89,6 +90,30 @@ fn a_loss_of_one_subnet_is_not_outweighed_by_another_that_was_lost_before() {
         "{plan}"
     );
     assert!(refusal(&plan).contains("subnet nodes"), "{plan}");
+}
+
+#[test]
+fn a_running_write_on_a_neighbours_subnet_hides_no_loss_of_the_neighbour() {
+    let mut world = World::wired().with_cluster("a", "depot", "more");
+    let depot = cluster_id("a", "depot");
+    world.wire(&depot);
+    let table = world.our_table("a");
+    world.edit(&table, |t| {
+        t["properties"]["routes"].as_array_mut().unwrap().remove(0);
+    });
+    assert_eq!(steps(&world.plan(&shop())), ["route-hubward-default (startable)"]);
+    let fqdn = "depot-abcd1234.hcp.westeurope.azmk8s.io";
+    let deny = json!({
+        "ruleType": "NetworkRule", "name": "no-depot", "ipProtocols": ["TCP"], "sourceAddresses": ["*"],
+        "destinationFqdns": [fqdn], "destinationPorts": ["443"],
+    });
+    world.company("ban", 100, "Deny", &[deny]);
+    world.edit_subnet("a", "more", |s| {
+        s["properties"]["provisioningState"] = json!("Updating")
+    });
+    let plan = world.plan(&shop());
+    assert!(plan.steps.is_empty(), "{plan}");
+    assert!(refusal(&plan).contains("REACH of depot"), "{plan}");
 }
 
 fn refusal(plan: &Plan) -> &str {

@@ -93,10 +93,10 @@ fn the_switch_waits_for_rules_peering_and_table() {
 fn the_switch_waits_while_the_table_the_policy_the_firewall_or_the_network_is_being_written() {
     let firewall = id("hub", "azureFirewalls/hub-firewall");
     let foreign = policy().child("ruleCollectionGroups", "company-baseline");
-    let world = all_but_switched();
+    let world = World::ready();
     let own = world.our_group();
     for busy in [world.our_table("a"), policy(), firewall, vnet("a"), own, foreign] {
-        let mut world = all_but_switched();
+        let mut world = World::ready();
         assert_eq!(world.plan(&shop()).startable().count(), 1);
         world.edit(&busy, |body| {
             body["properties"]["provisioningState"] = json!("Updating")
@@ -113,7 +113,7 @@ fn the_switch_waits_while_the_table_the_policy_the_firewall_or_the_network_is_be
 
 #[test]
 fn a_failed_write_of_rules_is_written_again_and_not_waited_for_for_ever() {
-    let mut world = all_but_switched();
+    let mut world = World::ready();
     let group = world.our_group();
     world.edit(&group, |g| g["properties"]["provisioningState"] = json!("Failed"));
     assert_eq!(world.plan(&shop()).startable().count(), 0);
@@ -247,7 +247,7 @@ fn a_cluster_or_a_network_that_was_not_read_is_not_called_absent() {
 
 #[test]
 fn nothing_that_moves_traffic_can_start_while_a_document_was_not_read() {
-    let all = all_but_switched();
+    let all = World::ready();
     for (unread, _) in all.estate.iter() {
         let mut world = all.clone();
         world.unread(unread);
@@ -281,7 +281,7 @@ fn the_missing_side_of_a_disconnected_peering_is_not_written() {
 
 #[test]
 fn the_guard_refuses_a_switch_of_which_a_required_destination_is_not_allowed() {
-    let mut world = all_but_switched();
+    let mut world = World::ready();
     let deny = json!({
         "ruleType": "NetworkRule", "name": "no-time", "ipProtocols": ["UDP"], "sourceAddresses": ["*"],
         "destinationAddresses": ["*"], "destinationPorts": ["123"],
@@ -304,7 +304,7 @@ fn the_guard_refuses_a_switch_of_which_a_required_destination_is_not_allowed() {
 
 #[test]
 fn the_switch_of_a_shared_subnet_is_judged_for_the_neighbour_too() {
-    let mut world = all_but_switched().with_cluster("a", "depot", "nodes");
+    let mut world = World::ready().with_cluster("a", "depot", "nodes");
     world.rules_live(&[shop(), cluster_id("a", "depot")]);
     let fqdn = "depot-abcd1234.hcp.westeurope.azmk8s.io";
     let deny = json!({
@@ -360,7 +360,7 @@ fn a_write_elsewhere_in_the_network_does_not_spoil_a_precondition() {
 
 #[test]
 fn a_step_on_a_subnet_that_was_read_on_its_own_is_seen_by_the_guard() {
-    let mut world = all_but_switched();
+    let mut world = World::ready();
     let own = world.estate.subnet(&nodes("a")).unwrap().body.clone();
     world
         .estate
@@ -371,12 +371,4 @@ fn a_step_on_a_subnet_that_was_read_on_its_own_is_seen_by_the_guard() {
         next.subnet(&nodes("a")).unwrap().route_table(),
         Some(world.our_table("a"))
     );
-}
-
-fn all_but_switched() -> World {
-    let mut world = World::fresh();
-    let plan = world.plan(&shop());
-    world.start(&plan);
-    world.rules_live(&[shop()]);
-    world
 }

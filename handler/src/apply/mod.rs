@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hubward_core::estate::Kind;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Plan, Step, comparable};
+use hubward_core::plan::{Plan, Step, comparable, differs};
 
 use crate::arm::{Arm, ArmError, Operation, Read, Written};
 use crate::clock::Clock;
@@ -49,7 +49,7 @@ pub struct Applied {
     pub written: Vec<String>,
     /// Steps that wait because somebody else holds a lane.
     pub busy: Vec<String>,
-    /// Steps refused because their target changed since the plan was made.
+    /// Steps refused because their target changed since the plan was made, each with what changed.
     pub changed: Vec<String>,
     /// True if Azure finished a write at once, so that no operation will tell of its end.
     pub finished: bool,
@@ -79,7 +79,7 @@ pub async fn apply(
                 let outcome = write(arm, ledger, clock, lease, step, &mut leases, clusters).await;
                 leave(ledger, leases).await?;
                 match outcome? {
-                    Outcome::Refused => applied.changed.push(step.id.clone()),
+                    Outcome::Refused(what) => applied.changed.push(format!("{} ({what})", step.id)),
                     Outcome::Running => applied.written.push(step.id.clone()),
                     Outcome::Finished => {
                         applied.written.push(step.id.clone());
@@ -117,8 +117,8 @@ async fn leave(ledger: &Ledger, leases: Vec<LaneLease>) -> Result<(), LedgerErro
 
 /// What became of one step.
 enum Outcome {
-    /// Its target is no longer what the plan saw, or a lease is lost.
-    Refused,
+    /// Its target is no longer what the plan saw, or a lease is lost; in words.
+    Refused(String),
     /// Azure accepted it.
     Running,
     /// Azure finished it at once.
@@ -140,13 +140,13 @@ async fn write(
         source,
     };
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
-    if !still_true(step, &found) {
-        tracing::info!(step = step.id, target = %step.target, "the target changed since the plan was made");
-        return Ok(Outcome::Refused);
+    if let Some(what) = change(step, &found) {
+        tracing::info!(step = step.id, target = %step.target, what, "the target changed since the plan was made");
+        return Ok(Outcome::Refused(what));
     }
     if !still_ours(ledger, clock, lease, leases).await? {
         tracing::info!(step = step.id, "a lease was lost to another worker");
-        return Ok(Outcome::Refused);
+        return Ok(Outcome::Refused("another worker took over".to_owned()));
     }
     tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
     let written = arm
@@ -181,11 +181,15 @@ async fn still_ours(
     Ok(true)
 }
 
-fn still_true(step: &Step, found: &Read) -> bool {
+/// What about the target is no longer as the plan saw it.
+fn change(step: &Step, found: &Read) -> Option<String> {
     match (found, &step.precondition) {
-        (Read::Absent(_), None) => true,
-        (Read::Found(body), Some(expected)) => comparable(body) == *expected,
-        (Read::Absent(_), Some(_)) | (Read::Found(_), None) => false,
+        (Read::Absent(_), None) => None,
+        (Read::Found(body), Some(expected)) => {
+            differs(expected, &comparable(body)).map(|field| format!("{field} was changed"))
+        }
+        (Read::Absent(_), Some(_)) => Some("it was deleted".to_owned()),
+        (Read::Found(_), None) => Some("it was made meanwhile".to_owned()),
     }
 }
 

@@ -152,7 +152,8 @@ fn options(command: &clap::Command) -> String {
     options.join(", ")
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(test)]
+#[cfg(feature = "local")]
 mod tests {
     use clap::Parser;
 

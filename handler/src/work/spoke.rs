@@ -102,6 +102,12 @@ fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
             .iter()
             .map(|step| format!("another write to end before {step}")),
     );
+    report.waits.extend(
+        applied
+            .changed
+            .iter()
+            .map(|step| format!("a plan made anew for {step}")),
+    );
     for ended in &running.ended {
         report.findings.extend(ended.finding.clone());
         if let Some(fault) = &ended.fault {

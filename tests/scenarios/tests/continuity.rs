@@ -1,7 +1,7 @@
 //! Nobody is cut off: what was reached before a write is reached after it, at every instant of a wiring.
 
-use scenarios::rig::reach::Continuity;
 use scenarios::Rig;
+use scenarios::rig::reach::Continuity;
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -10,7 +10,7 @@ async fn no_instant_of_a_wiring_loses_a_destination() {
     for seed in SEEDS {
         let mut rig = Rig::new(seed).await;
         let cluster = rig.create_cluster(1);
-        let watch = Continuity::of(&rig, &[cluster.clone()]);
+        let watch = Continuity::of(&rig, std::slice::from_ref(&cluster));
         rig.settle().await;
         assert_nothing_lost(&rig, &watch, 20);
         rig.assert_all_wired(&[cluster]).await;
@@ -52,7 +52,8 @@ async fn the_watch_notices_a_loss() {
     rig.azure.lock().erase(&group);
     rig.send_event(&rig.creation_of(&clusters[0]));
     let before = rig.counters().writes;
-    rig.run_until("they are written again", |rig| rig.counters().writes > before).await;
+    rig.run_until("they are written again", |rig| rig.counters().writes > before)
+        .await;
     let (losses, _) = watch.losses();
     assert_eq!(losses.len(), 4, "seed 1: {losses:#?}");
 }

@@ -4,6 +4,7 @@
 //! Two ways to die. *Process*: the app is dropped in the middle of a call, the host lives and starts it again. *Machine*: Azure
 //! as it was at that instant is taken up by a fresh rig that knows nothing else; whoever was answered is not asked again, and
 //! messages come when their lease ends. A read changes nothing, so the second covers every call with the states between writes.
+#![allow(clippy::unwrap_used, reason = "a run that cannot be set up has failed")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,10 @@ async fn a_process_that_dies_after_a_call_leaves_the_wiring_to_the_next() {
 async fn dies_at_every_stride(moment: Moment) {
     let (whole, _) = undisturbed().await;
     let start = whole.calls % STRIDE;
-    for at in (start..whole.calls).step_by(usize::try_from(STRIDE).unwrap()).filter(|at| *at > 0) {
+    for at in (start..whole.calls)
+        .step_by(usize::try_from(STRIDE).unwrap())
+        .filter(|at| *at > 0)
+    {
         let mut rig = Rig::new(SEED).await;
         let how = format!("process, {moment:?} call {at}");
         rig.story.clone_from(&how);
@@ -63,9 +67,17 @@ async fn a_machine_lost_between_any_two_changes_of_the_second_half_leaves_the_wi
 
 async fn lost_at_instants(chosen: impl Fn(usize, usize) -> bool) {
     let (whole, instants) = undisturbed().await;
-    assert!(instants.len() > 100, "seed {SEED}: a wiring has only {} changes", instants.len());
+    assert!(
+        instants.len() > 100,
+        "seed {SEED}: a wiring has only {} changes",
+        instants.len()
+    );
     let all = instants.len();
-    for (index, instant) in instants.into_iter().enumerate().filter(|(index, _)| chosen(*index, all)) {
+    for (index, instant) in instants
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| chosen(*index, all))
+    {
         let mut rig = Rig::over(instant.azure, SEED + 1, BTreeMap::new()).await;
         let how = format!("machine, after change {index}, {}", instant.what);
         rig.story.clone_from(&how);
@@ -125,7 +137,11 @@ async fn assert_same_end(rig: &Rig, cluster: &Cluster, whole: &Whole, how: &str)
     for (expected, found) in whole.documents.iter().zip(&found) {
         assert_eq!(found, expected, "seed {SEED}, {how}");
     }
-    assert_eq!(found.len(), whole.documents.len(), "seed {SEED}, {how}: something is there twice");
+    assert_eq!(
+        found.len(),
+        whole.documents.len(),
+        "seed {SEED}, {how}: something is there twice"
+    );
     assert_eq!(rig.azure.lock().storage().queue_length(POISON), 0, "seed {SEED}, {how}");
     let writes = rig.counters().writes;
     // The write under which the process died may be sent again; nothing else may.

@@ -42,8 +42,14 @@ async fn the_events_of_our_own_writes_make_no_further_write() {
         let handler = rig.azure.lock().world().handler.client_id.to_string();
         let own = |event: &Value| event["data"]["claims"]["appid"] == handler;
         let events: Vec<Value> = rig.events().into_iter().filter(own).collect();
-        let operations: Vec<&str> = events.iter().filter_map(|e| e["data"]["operationName"].as_str()).collect();
-        assert!(events.len() >= 5, "seed {seed}: five writes, but these events: {operations:?}");
+        let operations: Vec<&str> = events
+            .iter()
+            .filter_map(|e| e["data"]["operationName"].as_str())
+            .collect();
+        assert!(
+            events.len() >= 5,
+            "seed {seed}: five writes, but these events: {operations:?}"
+        );
         assert_no_write_by(&mut rig, &events, &cluster).await;
     }
 }
@@ -54,8 +60,13 @@ async fn ten_duplicates_of_the_first_event_cost_the_same_writes_as_one() {
         let mut rig = Rig::new(seed).await;
         let cluster = rig.create_cluster(1);
         let id = cluster.id.clone();
-        let about = move |event: &Value| event["data"]["resourceUri"].as_str().is_some_and(|u| u.eq_ignore_ascii_case(&id));
-        rig.run_until("the creation is told", |rig| rig.events().iter().any(&about)).await;
+        let about = move |event: &Value| {
+            event["data"]["resourceUri"]
+                .as_str()
+                .is_some_and(|u| u.eq_ignore_ascii_case(&id))
+        };
+        rig.run_until("the creation is told", |rig| rig.events().iter().any(&about))
+            .await;
         let event = rig.creation_of(&cluster);
         for _ in 0..9 {
             rig.send_event(&event);
@@ -63,7 +74,11 @@ async fn ten_duplicates_of_the_first_event_cost_the_same_writes_as_one() {
         rig.settle().await;
         rig.assert_all_wired(&[cluster]).await;
         let counters = rig.counters();
-        assert_eq!((counters.writes, counters.firewall_updates), (5, 1), "seed {seed}: {counters:?}");
+        assert_eq!(
+            (counters.writes, counters.firewall_updates),
+            (5, 1),
+            "seed {seed}: {counters:?}"
+        );
     }
 }
 
@@ -81,7 +96,11 @@ async fn duplicates_that_keep_coming_during_the_wiring_cost_no_further_write() {
         rig.settle().await;
         rig.assert_all_wired(&[cluster]).await;
         let counters = rig.counters();
-        assert_eq!((counters.writes, counters.firewall_updates), (5, 1), "seed {seed}: {counters:?}");
+        assert_eq!(
+            (counters.writes, counters.firewall_updates),
+            (5, 1),
+            "seed {seed}: {counters:?}"
+        );
     }
 }
 
@@ -118,7 +137,10 @@ async fn assert_no_write_by(rig: &mut Rig, events: &[Value], cluster: &Cluster) 
     assert_eq!(after.writes, before.writes, "seed {}", rig.seed);
     assert_eq!(after.firewall_updates, before.firewall_updates, "seed {}", rig.seed);
     let new = &rig.lines[lines..];
-    let answered = new.iter().filter(|line| line.function == "ClusterEvents" && line.done).count();
+    let answered = new
+        .iter()
+        .filter(|line| line.function == "ClusterEvents" && line.done)
+        .count();
     assert_eq!(answered, events.len(), "seed {}: {new:#?}", rig.seed);
     rig.assert_wired(cluster);
 }

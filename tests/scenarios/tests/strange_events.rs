@@ -17,7 +17,11 @@ async fn a_forged_or_foreign_event_is_answered_with_its_reason_and_without_an_ar
             let said = &rig.lines[lines..];
             assert_eq!(said.len(), 1, "seed {seed}: {event} -> {said:#?}");
             assert!(said[0].done, "seed {seed}: {event} -> {said:#?}");
-            assert!(said[0].text.contains(reason), "seed {seed}: {:?} lacks {reason:?}", said[0].text);
+            assert!(
+                said[0].text.contains(reason),
+                "seed {seed}: {:?} lacks {reason:?}",
+                said[0].text
+            );
             assert_eq!(rig.wire.arm_calls(), calls, "seed {seed}: {event}");
         }
     }
@@ -40,18 +44,30 @@ fn strange(genuine: &Value, cluster: &Cluster) -> Vec<(Value, &'static str)> {
         })
     };
     let elsewhere = cluster.id.replace("5b1f6471", "00000000");
-    let vault = cluster.id.replace("Microsoft.ContainerService/managedClusters", "Microsoft.KeyVault/vaults");
+    let vault = cluster.id.replace(
+        "Microsoft.ContainerService/managedClusters",
+        "Microsoft.KeyVault/vaults",
+    );
     let write = "Microsoft.ContainerService/managedClusters/write";
     vec![
-        (about(&elsewhere, write), "lies in no subscription of scope.subscriptions"),
-        (about(&vault, "Microsoft.KeyVault/vaults/write"), "is nothing that we look after"),
+        (
+            about(&elsewhere, write),
+            "lies in no subscription of scope.subscriptions",
+        ),
+        (
+            about(&vault, "Microsoft.KeyVault/vaults/write"),
+            "is nothing that we look after",
+        ),
         (about(&vault, write), "is not one on"),
         (about("/subscriptions/../x", write), "names no Azure resource"),
         (
             with(&|event| event["data"]["subscriptionId"] = json!("00000000-0000-0000-0000-000000000000")),
             "it is not believed",
         ),
-        (with(&|event| event["data"]["status"] = json!("Failed")), "only Succeeded is acted on"),
+        (
+            with(&|event| event["data"]["status"] = json!("Failed")),
+            "only Succeeded is acted on",
+        ),
         (
             with(&|event| event["eventType"] = json!("Microsoft.Resources.ResourceWriteFailure")),
             "neither a successful write, delete nor action",
@@ -61,7 +77,10 @@ fn strange(genuine: &Value, cluster: &Cluster) -> Vec<(Value, &'static str)> {
             "is not a write, as its type says",
         ),
         (
-            about(&cluster.id, "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action"),
+            about(
+                &cluster.id,
+                "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action",
+            ),
             "is not a write",
         ),
         (with(&|event| event["data"] = json!("gone")), "dropped: "),
@@ -86,7 +105,10 @@ async fn a_batch_of_five_thousand_foreign_events_is_answered_without_an_arm_call
     rig.settle().await;
     let said = &rig.lines[lines..];
     assert_eq!(said.len(), 5000, "seed 1");
-    assert!(said.iter().all(|line| line.done && line.text.contains("not ours")), "seed 1");
+    assert!(
+        said.iter().all(|line| line.done && line.text.contains("not ours")),
+        "seed 1"
+    );
     assert_eq!(rig.wire.calls(), calls, "seed 1: neither ARM nor storage is called");
 
     let lines = rig.lines.len();
@@ -123,14 +145,26 @@ async fn a_forged_message_is_dropped_with_its_reason_and_without_an_arm_call() {
             .await
             .unwrap();
         let (calls, lines) = (rig.wire.arm_calls(), rig.lines.len());
-        for body in [json!("{"), json!({"version": 9}), json!({"version": 1, "kind": "spoke"}), json!([])] {
+        for body in [
+            json!("{"),
+            json!({"version": 9}),
+            json!({"version": 1, "kind": "spoke"}),
+            json!([]),
+        ] {
             rig.put_message(&body);
         }
         rig.settle().await;
         let said: Vec<&str> = rig.lines[lines..].iter().map(|line| line.text.as_str()).collect();
         assert_eq!(said.len(), 5, "seed {seed}: {said:#?}");
-        assert!(said.iter().any(|text| text.contains("not in the configured scope")), "seed {seed}: {said:#?}");
-        assert_eq!(said.iter().filter(|text| text.starts_with("dropped: ")).count(), 4, "seed {seed}: {said:#?}");
+        assert!(
+            said.iter().any(|text| text.contains("not in the configured scope")),
+            "seed {seed}: {said:#?}"
+        );
+        assert_eq!(
+            said.iter().filter(|text| text.starts_with("dropped: ")).count(),
+            4,
+            "seed {seed}: {said:#?}"
+        );
         assert_eq!(rig.wire.arm_calls(), calls, "seed {seed}");
     }
 }

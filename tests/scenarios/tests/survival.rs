@@ -14,7 +14,10 @@ async fn an_unknown_property_of_subnet_network_firewall_and_policy_survives_the_
     for seed in SEEDS {
         let mut rig = Rig::new(seed).await;
         let cluster = rig.create_cluster(1);
-        rig.run_until("the network exists", |rig| rig.azure.lock().document(&cluster.subnet).is_some()).await;
+        rig.run_until("the network exists", |rig| {
+            rig.azure.lock().document(&cluster.subnet).is_some()
+        })
+        .await;
         let hub = rig.azure.lock().world().hub.clone();
         let marked = [
             cluster.subnet.clone(),
@@ -41,11 +44,17 @@ async fn an_unknown_property_of_our_route_table_survives_its_mending() {
         let table = rig.route_table_of(&cluster);
         mark(&rig, &table);
         let before = rig.counters().writes;
-        let route = rig.document(&table)["properties"]["routes"][0]["id"].as_str().unwrap().to_owned();
+        let route = rig.document(&table)["properties"]["routes"][0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         rig.azure.lock().erase(&route);
         rig.send_event(&rig.creation_of(&cluster));
         rig.settle().await;
-        assert!(rig.counters().writes > before, "seed {seed}: the missing route was not written");
+        assert!(
+            rig.counters().writes > before,
+            "seed {seed}: the missing route was not written"
+        );
         assert_marked(&rig, &table);
         rig.assert_all_wired(&[cluster]).await;
     }
@@ -60,7 +69,11 @@ async fn an_unknown_property_of_our_rule_collection_group_survives_the_next_wave
         let before = rig.document(&group)["etag"].clone();
         let second = rig.create_cluster(2);
         rig.settle().await;
-        assert_ne!(rig.document(&group)["etag"], before, "seed {seed}: the group was not written");
+        assert_ne!(
+            rig.document(&group)["etag"],
+            before,
+            "seed {seed}: the group was not written"
+        );
         assert_marked(&rig, &group);
         rig.assert_all_wired(&[cluster, second]).await;
     }
@@ -71,13 +84,20 @@ async fn the_security_group_stays_on_the_subnet_and_as_it_was() {
     for seed in SEEDS {
         let mut rig = Rig::new(seed).await;
         let cluster = rig.create_cluster(1);
-        rig.run_until("the network exists", |rig| rig.azure.lock().document(&cluster.subnet).is_some()).await;
+        rig.run_until("the network exists", |rig| {
+            rig.azure.lock().document(&cluster.subnet).is_some()
+        })
+        .await;
         let rules = rig.document(&cluster.security_group)["properties"]["securityRules"].clone();
         let subnet = rig.document(&cluster.subnet)["properties"].clone();
         rig.settle().await;
         let switched = rig.document(&cluster.subnet)["properties"].clone();
         assert!(!subnet["networkSecurityGroup"]["id"].is_null(), "seed {seed}");
-        for kept in ["networkSecurityGroup", "addressPrefix", "privateEndpointNetworkPolicies"] {
+        for kept in [
+            "networkSecurityGroup",
+            "addressPrefix",
+            "privateEndpointNetworkPolicies",
+        ] {
             assert_eq!(switched[kept], subnet[kept], "seed {seed}");
         }
         let now = rig.document(&cluster.security_group)["properties"]["securityRules"].clone();
@@ -94,7 +114,11 @@ async fn a_foreign_peering_and_a_foreign_rule_collection_group_stay_to_the_byte(
         let group = rig.azure.lock().world().hub.foreign_rule_collection_group.clone();
         let watched = [foreign.0, foreign.1, group];
         let before: Vec<String> = watched.iter().map(|id| bytes(&rig, id)).collect();
-        assert_eq!(rig.document(&watched[0])["properties"]["peeringState"], "Connected", "seed {seed}");
+        assert_eq!(
+            rig.document(&watched[0])["properties"]["peeringState"],
+            "Connected",
+            "seed {seed}"
+        );
         let clusters = rig.wire_clusters(2).await;
         rig.assert_all_wired(&clusters).await;
         let after: Vec<String> = watched.iter().map(|id| bytes(&rig, id)).collect();
@@ -133,19 +157,28 @@ fn with_partner_network(world: &mut World) -> (String, String) {
 fn bytes(rig: &Rig, id: &str) -> String {
     let mut document = rig.document(id);
     if id.contains("/virtualNetworkPeerings/") {
-        document.as_object_mut().and_then(|members| members.shift_remove("etag"));
+        document
+            .as_object_mut()
+            .and_then(|members| members.shift_remove("etag"));
     }
     document.to_string()
 }
 
 fn mark(rig: &Rig, id: &str) {
-    rig.azure.lock().edit(id, |body| body["properties"][UNKNOWN] = unknown());
+    rig.azure
+        .lock()
+        .edit(id, |body| body["properties"][UNKNOWN] = unknown());
     assert_marked(rig, id);
 }
 
 fn assert_marked(rig: &Rig, id: &str) {
     let document = rig.document(id);
-    assert_eq!(document["properties"][UNKNOWN], unknown(), "seed {}: {id}: {document:#}", rig.seed);
+    assert_eq!(
+        document["properties"][UNKNOWN],
+        unknown(),
+        "seed {}: {id}: {document:#}",
+        rig.seed
+    );
 }
 
 fn unknown() -> Value {

@@ -1,6 +1,8 @@
 //! Azure on a bad day, and a configuration on one: missing rights, no way to ARM, failed operations, a busy policy, throttling,
 //! somebody else's changes. Work is tried again with growing delay, nothing is lost, and it heals by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use azure_sim::{Fault, FaultEffect, Grant};
@@ -38,8 +40,16 @@ async fn a_missing_right_is_a_finding_with_action_and_scope_and_heals_when_it_is
         let finding = finding.unwrap_or_else(|| rig.fail(&format!("no finding `forbidden`: {report:#?}")));
         let group = format!("/resourceGroups/{}/", cluster.spec.resource_group);
         for part in ["Microsoft.Network/routeTables/write", &group] {
-            assert!(finding.message.contains(part), "seed {seed}: {part} is not in {:?}", finding.message);
-            assert!(finding.help.contains(part), "seed {seed}: {part} is not in {:?}", finding.help);
+            assert!(
+                finding.message.contains(part),
+                "seed {seed}: {part} is not in {:?}",
+                finding.message
+            );
+            assert!(
+                finding.help.contains(part),
+                "seed {seed}: {part} is not in {:?}",
+                finding.help
+            );
         }
         assert_delays_grow(&rig, &[60, 120, 240, 480, 960, 1920, 3600, 3600]);
         assert_eq!(poisoned(&rig), 0, "seed {seed}");
@@ -79,7 +89,8 @@ async fn an_hour_without_arm_in_the_middle_of_a_wiring_costs_nothing_but_time() 
         for after_writes in [1, 3, 4] {
             let mut rig = Rig::new(seed).await;
             let cluster = rig.create_cluster(1);
-            rig.run_until("some writes", |rig| rig.counters().writes >= after_writes).await;
+            rig.run_until("some writes", |rig| rig.counters().writes >= after_writes)
+                .await;
             rig.wire.cut_off_arm(true);
             rig.run_for(HOUR).await;
             rig.wire.cut_off_arm(false);
@@ -117,7 +128,10 @@ async fn failed_once(path: &str) {
         let mut rig = Rig::new(seed).await;
         let cluster = rig.create_cluster(1);
         let network = cluster.vnet.clone();
-        rig.run_until("the network exists", |rig| rig.azure.lock().document(&network).is_some()).await;
+        rig.run_until("the network exists", |rig| {
+            rig.azure.lock().document(&network).is_some()
+        })
+        .await;
         rig.azure.lock().inject(Fault {
             method: Some(http::Method::PUT),
             path_contains: path.to_owned(),
@@ -150,12 +164,18 @@ async fn a_policy_that_somebody_else_is_updating_is_waited_for() {
         let mut body = rig.document(&group);
         body["properties"]["priority"] = json!(39_000);
         let (now, path) = (rig.now(), format!("{group}?api-version=2024-05-01"));
-        let answer = rig.azure.lock().person_request(http::Method::PUT, &path, Some(body), now);
+        let answer = rig
+            .azure
+            .lock()
+            .person_request(http::Method::PUT, &path, Some(body), now);
         assert!(answer.status().is_success(), "seed {seed}: {answer:?}");
         rig.settle().await;
         rig.assert_all_wired(&[cluster]).await;
         let said = rig.said("Work").join("\n");
-        assert!(said.contains("somebody else is updating the firewall"), "seed {seed}: {said}");
+        assert!(
+            said.contains("somebody else is updating the firewall"),
+            "seed {seed}: {said}"
+        );
         assert_eq!(rig.document(&group)["properties"]["priority"], 39_000, "seed {seed}");
         assert_eq!((rig.counters().writes, poisoned(&rig)), (5, 0), "seed {seed}");
     }
@@ -175,34 +195,65 @@ async fn a_throttled_call_waits_as_long_as_azure_asks() {
         rig.assert_all_wired(&clusters).await;
         let azure = rig.azure.lock();
         let refused = azure.trace().iter().find(|call| call.status == 429).unwrap();
-        let again = azure.trace().iter().find(|call| call.path == refused.path && call.at > refused.at).unwrap();
+        let again = azure
+            .trace()
+            .iter()
+            .find(|call| call.path == refused.path && call.at > refused.at)
+            .unwrap();
         let waited = (again.at - refused.at).as_seconds_f64();
-        assert!((177.0..187.0).contains(&waited), "seed {seed}: came back after {waited} s");
+        assert!(
+            (177.0..187.0).contains(&waited),
+            "seed {seed}: came back after {waited} s"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_foreign_change_between_our_read_and_our_write_is_refused_and_planned_anew() {
     for seed in SEEDS {
-        let mut rig = Rig::new(seed).await;
-        let cluster = rig.create_cluster(1);
-        let subnet = cluster.subnet.clone();
-        let mut edited = false;
-        // The plan reads subnets as part of their network; the subnet itself is read only right before it is written.
-        rig.wire.hook(move |azure, call| {
-            if call.moment == Moment::Before && call.is_arm("GET", "/subnets/nodes") && !edited {
-                edited = true;
-                azure.edit(&subnet, |body| body["properties"]["serviceEndpoints"] = json!([{"service": "Microsoft.Sql"}]));
-            }
-            Fate::Goes
-        });
-        rig.settle().await;
-        let switched = rig.document(&cluster.subnet);
-        let endpoints = &switched["properties"]["serviceEndpoints"];
-        assert_eq!(endpoints[0]["service"], "Microsoft.Sql", "seed {seed}: {switched:#}");
+        // The last read of the subnet before its write is the one that the write hangs on; the seed makes it the same again.
+        let (_, reads) = wired_with_edit_before_read(seed, None).await;
+        let (rig, again) = wired_with_edit_before_read(seed, Some(reads)).await;
+        assert!(
+            again > reads,
+            "seed {seed}: the subnet was written without another look"
+        );
+        let endpoints = rig.document(&subnet_one(&rig))["properties"]["serviceEndpoints"].clone();
+        assert_eq!(
+            endpoints[0]["service"], "Microsoft.Sql",
+            "seed {seed}: the change was written over"
+        );
         assert_eq!(rig.counters().writes, 5, "seed {seed}: the refused write was not sent");
-        rig.assert_wired(&cluster);
     }
+}
+
+/// Wires one cluster, and lets somebody edit its subnet right before read number `at` of it. Gives how often the subnet was
+/// read before it was written.
+async fn wired_with_edit_before_read(seed: u64, at: Option<u64>) -> (Rig, u64) {
+    let mut rig = Rig::new(seed).await;
+    let cluster = rig.create_cluster(1);
+    let (subnet, reads) = (cluster.subnet.clone(), Arc::new(AtomicU64::new(0)));
+    let (counted, mut written) = (Arc::clone(&reads), false);
+    rig.wire.hook(move |azure, call| {
+        written |= call.is_arm("PUT", "/subnets/nodes");
+        if call.moment == Moment::Before && call.is_arm("GET", "/subnets/nodes") && !written {
+            let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+            if at == Some(number) {
+                let endpoints = json!([{"service": "Microsoft.Sql"}]);
+                azure.edit(&subnet, |body| body["properties"]["serviceEndpoints"] = endpoints);
+            }
+        }
+        Fate::Goes
+    });
+    rig.settle().await;
+    rig.assert_wired(&cluster);
+    (rig, reads.load(Ordering::Relaxed))
+}
+
+fn subnet_one(rig: &Rig) -> String {
+    let nodes = rig.ids_of("Microsoft.Network/virtualNetworks/subnets");
+    let found = nodes.iter().find(|id| id.ends_with("/aks-01-vnet/subnets/nodes"));
+    found.cloned().unwrap_or_else(|| rig.fail("there is no node subnet"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,11 +303,20 @@ async fn with_a_bad_configuration_events_come_again_and_work_is_requeued_and_not
         let events: Vec<_> = new.iter().filter(|line| line.function == "ClusterEvents").collect();
         assert!(events.len() > 1, "seed {seed}: Event Grid came again");
         for line in events {
-            assert!(!line.done && line.text.contains("HUBWARD__mode"), "seed {seed}: {line:?}");
+            assert!(
+                !line.done && line.text.contains("HUBWARD__mode"),
+                "seed {seed}: {line:?}"
+            );
         }
         let work: Vec<_> = new.iter().filter(|line| line.function == "Work").collect();
-        assert!(!work.is_empty() && work.iter().all(|line| line.done), "seed {seed}: {work:#?}");
-        assert!(work.iter().any(|line| line.text.contains("tries again in")), "seed {seed}: {work:#?}");
+        assert!(
+            !work.is_empty() && work.iter().all(|line| line.done),
+            "seed {seed}: {work:#?}"
+        );
+        assert!(
+            work.iter().any(|line| line.text.contains("tries again in")),
+            "seed {seed}: {work:#?}"
+        );
         assert_eq!((rig.counters().writes, poisoned(&rig)), (writes, 0), "seed {seed}");
 
         rig.set("HUBWARD__mode", "correct");

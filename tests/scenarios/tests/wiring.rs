@@ -1,4 +1,9 @@
 //! One cluster, three, ten: what exists at the end, what packets find, and how many writes it took.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a run that cannot be set up has failed, and the numbers of a run are for people"
+)]
 
 use scenarios::{Cluster, Rig};
 use serde_json::Value;
@@ -37,7 +42,10 @@ async fn a_wired_cluster_has_both_peerings_two_routes_our_rules_and_the_table_on
             let properties = &peering["properties"];
             assert_eq!(properties["peeringState"], "Connected", "seed {seed}");
             assert_eq!(properties["peeringSyncLevel"], "FullyInSync", "seed {seed}");
-            assert!(is(&properties["remoteVirtualNetwork"]["id"], remote), "seed {seed}: {peering}");
+            assert!(
+                is(&properties["remoteVirtualNetwork"]["id"], remote),
+                "seed {seed}: {peering}"
+            );
         }
 
         let table = rig.document(&rig.route_table_of(cluster));
@@ -51,7 +59,10 @@ async fn a_wired_cluster_has_both_peerings_two_routes_our_rules_and_the_table_on
             "seed {seed}"
         );
         let users = table["properties"]["subnets"].as_array().unwrap();
-        assert!(users.len() == 1 && is(&users[0]["id"], &cluster.subnet), "seed {seed}: {users:?}");
+        assert!(
+            users.len() == 1 && is(&users[0]["id"], &cluster.subnet),
+            "seed {seed}: {users:?}"
+        );
 
         let group = rig.document(&rig.our_group());
         assert_eq!(group["properties"]["provisioningState"], "Succeeded", "seed {seed}");
@@ -66,7 +77,10 @@ async fn the_switch_on_the_node_subnet_is_the_last_write() {
         let clusters = rig.wire_clusters(1).await;
         let writes = writes(&rig);
         let last = writes.last().unwrap();
-        assert!(last.eq_ignore_ascii_case(&clusters[0].subnet), "seed {seed}: {writes:#?}");
+        assert!(
+            last.eq_ignore_ascii_case(&clusters[0].subnet),
+            "seed {seed}: {writes:#?}"
+        );
     }
 }
 
@@ -78,7 +92,11 @@ async fn the_same_seed_gives_the_same_calls_at_the_same_instants() {
         rig.wire_clusters(2).await;
         let azure = rig.azure.lock();
         let calls = azure.trace().iter();
-        traces.push(calls.map(|c| format!("{} {} {} {}", c.at, c.method, c.path, c.status)).collect::<Vec<_>>());
+        traces.push(
+            calls
+                .map(|c| format!("{} {} {} {}", c.at, c.method, c.path, c.status))
+                .collect::<Vec<_>>(),
+        );
     }
     assert_eq!(traces[0], traces[1], "seed 77");
 }
@@ -105,18 +123,33 @@ async fn several(seed: u64, count: u8, most_updates: u64) {
     println!("seed {seed}, {count} clusters: {counters:?} in {:.0} s", rig.seconds());
     assert_eq!(counters.throttled, 0, "seed {seed}: {counters:?}");
     assert!(counters.firewall_updates <= most_updates, "seed {seed}: {counters:?}");
-    assert_eq!(counters.writes - counters.firewall_updates, 4 * u64::from(count), "seed {seed}: {counters:?}");
+    let accepted = u64::try_from(writes(&rig).len()).unwrap();
+    assert_eq!(
+        accepted - counters.firewall_updates,
+        4 * u64::from(count),
+        "seed {seed}: {counters:?}"
+    );
+    // A write can meet one that another worker has begun on the hub's network since it looked; it waits and comes again.
+    let refused = refused(&rig);
+    let expected = refused
+        .iter()
+        .all(|line| line.contains("ReferencedResourceNotProvisioned"));
+    assert!(expected && refused.len() <= 2, "seed {seed}: {refused:#?}");
     assert_separate(&rig, &clusters);
 }
 
 /// No two clusters share a table, and each network has the one peering to the hub.
 fn assert_separate(rig: &Rig, clusters: &[Cluster]) {
-    let mut tables: Vec<String> = clusters.iter().map(|c| rig.route_table_of(c).to_ascii_lowercase()).collect();
+    let mut tables: Vec<String> = clusters
+        .iter()
+        .map(|c| rig.route_table_of(c).to_ascii_lowercase())
+        .collect();
     tables.sort();
     tables.dedup();
     assert_eq!(tables.len(), clusters.len(), "seed {}", rig.seed);
     assert_eq!(
-        rig.ids_of("Microsoft.Network/virtualNetworks/virtualNetworkPeerings").len(),
+        rig.ids_of("Microsoft.Network/virtualNetworks/virtualNetworkPeerings")
+            .len(),
         2 * clusters.len(),
         "seed {}",
         rig.seed
@@ -134,6 +167,16 @@ fn writes(rig: &Rig) -> Vec<String> {
         .collect()
 }
 
+/// The handler's writes that Azure refused.
+fn refused(rig: &Rig) -> Vec<String> {
+    let azure = rig.azure.lock();
+    let calls = azure.trace().iter();
+    calls
+        .filter(|c| c.kind == azure_sim::CallKind::Write && c.status >= 300)
+        .map(|c| format!("{} {} {} {:?}", c.at, c.path, c.status, c.error_code))
+        .collect()
+}
+
 fn routes(table: &Value) -> Vec<(String, String)> {
     let routes = table["properties"]["routes"].as_array().unwrap();
     let mut found: Vec<_> = routes
@@ -141,7 +184,10 @@ fn routes(table: &Value) -> Vec<(String, String)> {
         .map(|route| {
             let properties = &route["properties"];
             let word = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
-            (word("addressPrefix"), format!("{} {}", word("nextHopType"), word("nextHopIpAddress")))
+            (
+                word("addressPrefix"),
+                format!("{} {}", word("nextHopType"), word("nextHopIpAddress")),
+            )
         })
         .collect();
     found.sort();

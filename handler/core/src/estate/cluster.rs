@@ -1,6 +1,5 @@
 //! A view of an AKS cluster: the fields that decide where its traffic leaves and what it needs.
 
-use ipnet::Ipv4Net;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -137,12 +136,6 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn is_auto_provisioned(&self) -> bool {
         text(self.body, "/properties/nodeProvisioningProfile/mode").is_some_and(|m| m.eq_ignore_ascii_case("Auto"))
-    }
-
-    /// The pod addresses of overlay and kubenet clusters.
-    #[must_use]
-    pub fn pod_prefix(&self) -> Option<Ipv4Net> {
-        text(self.body, "/properties/networkProfile/podCidr").and_then(|t| t.parse().ok())
     }
 
     /// The public load balancer that AKS makes and names `kubernetes` (AKS load-balancer-standard.md).

@@ -88,7 +88,10 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
     }
     // On their own, beside their network: a switch starts from the subnet and is compared with it, and Azure may show a
     // subnet within its network with fewer fields or in another form.
-    wanted.extend(cluster.subnets());
+    for subnet in cluster.subnets() {
+        wanted.extend(estate.subnet(&subnet).and_then(|s| s.route_table()));
+        wanted.insert(subnet);
+    }
     for vnet_id in cluster.subnets().iter().filter_map(ResourceId::parent) {
         if let Some(vnet) = estate.vnet(&vnet_id) {
             // All subnets, not only the cluster's: two clusters may share the network.

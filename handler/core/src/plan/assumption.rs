@@ -10,13 +10,14 @@ use super::gates::Scene;
 use super::neighbours::Neighbour;
 use super::{Step, Wait, after};
 use crate::blueprint::{Contribution, edit_group, rule_collection_group_id};
-use crate::estate::{Estate, at_rest, rule_collection_groups};
+use crate::estate::{Estate, Kind, at_rest, rule_collection_groups};
 use crate::finding::Code;
 use crate::ids::ResourceId;
 
 /// Findings that end with two whole, connected peerings.
-const PEERING: [Code; 4] = [
+const PEERING: [Code; 5] = [
     Code::ForeignPeering,
+    Code::NoPathToFirewall,
     Code::PeeringDisconnected,
     Code::PeeringFailed,
     Code::PeeringOutOfSync,
@@ -26,6 +27,9 @@ const PEERING: [Code; 4] = [
 pub(super) fn waits_over(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate, step: &Step) -> Estate {
     let mut then = estate.clone();
     let waits_for = |code| step.waits.contains(&Wait::Person { code });
+    for id in moving(scene, estate) {
+        settle(&mut then, &id);
+    }
     for wait in &step.waits {
         if let Wait::AtRest { id } = wait {
             settle(&mut then, id);
@@ -43,6 +47,27 @@ pub(super) fn waits_over(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate
         });
     }
     then
+}
+
+/// What is being written in the spoke, a neighbour's subnet among it: a running write ends, and until then nothing could be said
+/// of the neighbour that a step might cut. What has failed stays a doubt.
+fn moving(scene: &Scene<'_>, estate: &Estate) -> Vec<ResourceId> {
+    let vnet_id = &scene.blueprint.vnet;
+    let Some(vnet) = estate.vnet(vnet_id) else {
+        return Vec::new();
+    };
+    let subnets: Vec<ResourceId> = vnet
+        .subnets()
+        .iter()
+        .map(|s| vnet_id.child("subnets", s.name()))
+        .collect();
+    let tables = subnets.iter().filter_map(|id| estate.subnet(id)?.route_table());
+    let is_moving = |id: &ResourceId| match Kind::of(id) {
+        Some(Kind::Subnet) => estate.subnet(id).is_some_and(|s| !s.is_at_rest()),
+        Some(_) | None => estate.get(id).is_some_and(|d| !at_rest(d)),
+    };
+    let all = tables.chain(subnets.iter().cloned()).chain([vnet_id.clone()]);
+    all.filter(is_moving).collect()
 }
 
 /// The running writes on the rules have ended, and the group holds the cluster's part and those of its neighbours.

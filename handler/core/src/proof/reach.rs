@@ -21,20 +21,21 @@ pub fn reach(
     cluster: &ClusterView<'_>,
     requirements: &[Requirement],
 ) -> Judgement {
-    let flows = flows(estate, hub, facts, cluster, requirements);
-    let mut missing = Vec::new();
-    if cluster.subnets().is_empty() {
+    let ways = ways(estate, hub, facts, cluster);
+    let flows = flows_of(&ways, &Firewall::read(estate, hub), requirements);
+    let mut missing: Vec<String> = ways.iter().filter_map(|(_, way)| way.as_ref().err().cloned()).collect();
+    if ways.is_empty() {
         missing.push("the cluster's pools and their subnets".to_owned());
     }
     for flow in &flows {
         match &flow.verdict {
             Verdict::Allowed(_) => {}
-            Verdict::Unsure(reason) if flow.hops.is_empty() => missing.push(reason.clone()),
+            // The subnet is in the list already, once for all its flows.
+            Verdict::Unsure(_) if flow.hops.is_empty() => {}
             Verdict::Unsure(reason) => missing.push(format!("{}: {reason}", flow.requirement)),
             Verdict::Stopped(_) => return flow.judgement(),
         }
     }
-    missing.dedup();
     match (missing.is_empty(), estate.oldest_read()) {
         (true, Some(oldest_read)) => Judgement::Holds {
             witness: format!(
@@ -88,23 +89,41 @@ pub(crate) fn flows(
     cluster: &ClusterView<'_>,
     requirements: &[Requirement],
 ) -> Vec<FlowVerdict> {
-    let firewall = Firewall::read(estate, hub);
-    let of_subnet = |subnet: ResourceId| {
-        let way = Way::of(estate, hub, facts, cluster, &subnet);
-        let firewall = &firewall;
-        requirements.iter().map(move |requirement| {
-            let (hops, verdict) = match &way {
-                Ok(way) => (way.hops(&subnet), way.towards(firewall, requirement)),
+    let ways = ways(estate, hub, facts, cluster);
+    flows_of(&ways, &Firewall::read(estate, hub), requirements)
+}
+
+/// The way from each subnet, or why it is not known.
+type Ways = Vec<(ResourceId, Result<Way, String>)>;
+
+fn ways(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterView<'_>) -> Ways {
+    let of = |id: ResourceId| {
+        let way = Way::of(estate, hub, facts, cluster, &id);
+        (id, way)
+    };
+    cluster.subnets().into_iter().map(of).collect()
+}
+
+fn flows_of(ways: &Ways, firewall: &Firewall, requirements: &[Requirement]) -> Vec<FlowVerdict> {
+    let mut flows = Vec::new();
+    for (subnet, way) in ways {
+        for requirement in requirements {
+            let (hops, verdict) = match way {
+                Ok(way) => {
+                    let (route, verdict) = way.towards(firewall, requirement);
+                    let from = format!("subnet {}", subnet.name());
+                    ([from].into_iter().chain(route.map(str::to_owned)).collect(), verdict)
+                }
                 Err(reason) => (Vec::new(), Verdict::Unsure(reason.clone())),
             };
-            FlowVerdict {
+            flows.push(FlowVerdict {
                 requirement: describe(requirement),
                 hops,
                 verdict,
-            }
-        })
-    };
-    cluster.subnets().into_iter().flat_map(of_subnet).collect()
+            });
+        }
+    }
+    flows
 }
 
 /// What stops packets by lists that nobody can read.
@@ -134,8 +153,6 @@ struct Way {
     return_route: std::net::Ipv4Addr,
     /// Why packets do not reach the firewall.
     obstacle: Option<Obstacle>,
-    /// Why the routes are not known to be those in force.
-    doubt: Option<String>,
     /// True if the cluster has an outbound path of its own.
     own_egress: bool,
     sources: Vec<Ipv4Net>,
@@ -158,29 +175,25 @@ impl Way {
             .ok_or_else(|| format!("the virtual network {vnet_id} was not read"))?;
         let attached = subnet.route_table();
         let table = attached_table(estate, attached.as_ref())?;
+        if let Some(doubt) = doubt(&subnet, &vnet_id, &vnet, table) {
+            return Err(doubt);
+        }
         Ok(Self {
             cut: intervals(&vnet, table).map_err(|reasons| reasons.join("; "))?,
             firewall: facts.firewall_ip,
             return_route: facts.egress_ip,
             obstacle: obstacle(estate, hub, facts, &vnet_id, &subnet.prefixes()),
-            doubt: doubt(&subnet, &vnet_id, &vnet, table),
             own_egress: !cluster.outbound_type().eq_ignore_ascii_case("userDefinedRouting")
                 || subnet.nat_gateway().is_some(),
             sources: subnet.prefixes(),
         })
     }
 
-    fn towards(&self, firewall: &Firewall, requirement: &Requirement) -> Verdict {
-        if let Some(doubt) = &self.doubt {
-            return Verdict::Unsure(doubt.clone());
-        }
-        let hops = self.next_hops(&requirement.destination);
-        if hops.is_empty() {
-            return Verdict::Unsure("no route leads to a public address".to_owned());
-        }
-        let mut worst = Verdict::Allowed(String::new());
-        for next_hop in hops {
-            let verdict = match next_hop {
+    /// The worst verdict on the routes that packets to the destination may take, with that route.
+    fn towards(&self, firewall: &Firewall, requirement: &Requirement) -> (Option<&str>, Verdict) {
+        let mut worst: Option<(&str, Verdict)> = None;
+        for interval in self.intervals_to(&requirement.destination) {
+            let verdict = match &interval.next_hop {
                 NextHop::Appliance(hop) if *hop == self.firewall => self.through(firewall, requirement),
                 NextHop::Appliance(hop) => Verdict::Unsure(format!("goes to {hop}, an appliance we do not know")),
                 NextHop::Internet if self.own_egress => Verdict::Allowed("the cluster's own egress".to_owned()),
@@ -190,11 +203,14 @@ impl Way {
                 NextHop::Gateway => Verdict::Unsure("goes to a gateway".to_owned()),
                 NextHop::Unreadable(kind) => Verdict::Unsure(format!("next hop {kind:?}")),
             };
-            if verdict.rank() < worst.rank() {
-                worst = verdict;
+            if worst.as_ref().is_none_or(|(_, other)| verdict.rank() < other.rank()) {
+                worst = Some((&interval.route, verdict));
             }
         }
-        worst
+        match worst {
+            Some((route, verdict)) => (Some(route), verdict),
+            None => (None, Verdict::Unsure("no route leads to a public address".to_owned())),
+        }
     }
 
     fn through(&self, firewall: &Firewall, requirement: &Requirement) -> Verdict {
@@ -212,28 +228,23 @@ impl Way {
             .unwrap_or_else(|| Verdict::Unsure("the subnet has no prefix".to_owned()))
     }
 
-    /// The next hops that packets to a destination may take: those of all public addresses when only a name is known.
-    fn next_hops(&self, destination: &Destination) -> Vec<&NextHop> {
+    /// The routes that packets to a destination may take, one per next hop: those of all public addresses when only a name is
+    /// known.
+    fn intervals_to(&self, destination: &Destination) -> Vec<&Interval> {
         let literal = match destination {
             Destination::Network { target, .. } => address_range(target),
             Destination::Name { .. } | Destination::Tag { .. } => None,
         };
-        let mut hops: Vec<&NextHop> = self
+        let mut met: Vec<&Interval> = self
             .cut
             .iter()
             .filter(|i| match literal {
                 Some((low, high)) => i.first <= high && low <= i.last,
                 None => i.is_public() && !(i.first == self.return_route && i.last == self.return_route),
             })
-            .map(|i| &i.next_hop)
             .collect();
-        hops.dedup();
-        hops
-    }
-
-    fn hops(&self, subnet: &ResourceId) -> Vec<String> {
-        let route = self.cut.iter().find(|i| i.is_public()).map(|i| i.route.clone());
-        [format!("subnet {}", subnet.name())].into_iter().chain(route).collect()
+        met.dedup_by(|one, other| one.next_hop == other.next_hop);
+        met
     }
 }
 

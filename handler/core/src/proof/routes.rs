@@ -61,7 +61,7 @@ const UNROUTED: [(Ipv4Addr, u8); 4] = [
 
 impl Interval {
     /// True if the addresses are on the internet; private ones are none of the egress promise's business, and names that
-    /// a cluster needs do not resolve to them. An interval never straddles the edge, because the edges of [`UNROUTED`] are always cut.
+    /// a cluster needs do not resolve to them. An interval never straddles the edge, because the edges of the private ranges are always cut.
     #[must_use]
     pub fn is_public(&self) -> bool {
         !is_private_range(self.first, self.first) && !matches!(self.next_hop, NextHop::Local | NextHop::Peered(_))

@@ -17,13 +17,16 @@ const FOLDERS: [&str; 3] = ["clusters", "examples", "recordings"];
 /// How often each thing was read.
 type Tally = BTreeMap<String, usize>;
 
+/// Holds one document's view against its raw text.
+type Look = fn(&Document, &mut Tally);
+
 #[test]
 fn every_recorded_document_of_the_network_is_read_as_it_says() {
     let Some(data) = data_for("conformance-network") else {
         return;
     };
     let mut tally = Tally::new();
-    let kinds: [(&str, fn(&Document, &mut Tally)); 7] = [
+    let kinds: [(&str, Look); 7] = [
         ("Microsoft.Network/virtualNetworks", network),
         ("Microsoft.Network/virtualNetworks/subnets", subnet),
         ("Microsoft.Network/virtualNetworks/virtualNetworkPeerings", peering),

@@ -71,7 +71,10 @@ impl Rig {
     pub fn ids_of(&self, resource_type: &str) -> Vec<String> {
         let azure = self.azure.lock();
         let documents = azure.documents().list(resource_type);
-        documents.iter().filter_map(|d| d["id"].as_str().map(str::to_owned)).collect()
+        documents
+            .iter()
+            .filter_map(|d| d["id"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// The one route table on the cluster's subnet.
@@ -79,7 +82,10 @@ impl Rig {
     pub fn route_table_of(&self, cluster: &Cluster) -> String {
         let subnet = self.document(&cluster.subnet);
         let table = subnet["properties"]["routeTable"]["id"].as_str();
-        table.map_or_else(|| self.fail(&format!("{} has no route table", cluster.subnet)), str::to_owned)
+        table.map_or_else(
+            || self.fail(&format!("{} has no route table", cluster.subnet)),
+            str::to_owned,
+        )
     }
 
     /// The one rule collection group that was not there at the start.

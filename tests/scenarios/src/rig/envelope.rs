@@ -26,7 +26,10 @@ pub(super) fn message(message: &Message, text: &str, now: OffsetDateTime) -> Val
     ]);
     // The host copies the members of a JSON message over its own [functions-host: 2.5].
     if let Ok(Value::Object(members)) = serde_json::from_str(text) {
-        for (name, value) in members.iter().filter(|(_, value)| !value.is_array() && !value.is_null()) {
+        for (name, value) in members
+            .iter()
+            .filter(|(_, value)| !value.is_array() && !value.is_null())
+        {
             let copied = match value {
                 Value::Object(_) => value.clone(),
                 Value::String(text) => json!(text),

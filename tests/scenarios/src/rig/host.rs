@@ -70,13 +70,19 @@ impl Rig {
         while !self.is_quiet() {
             if self.now() >= deadline {
                 let owed = self.owed().await;
-                self.fail(&format!("no rest after 12 hours; owed: {owed:?}; last lines: {:#?}", self.last_lines()));
+                self.fail(&format!(
+                    "no rest after 12 hours; owed: {owed:?}; last lines: {:#?}",
+                    self.last_lines()
+                ));
             }
             self.step(deadline).await;
         }
         let owed = self.owed().await;
         if !owed.is_empty() {
-            self.fail(&format!("nothing is queued, but this is owed: {owed:?}; last lines: {:#?}", self.last_lines()));
+            self.fail(&format!(
+                "nothing is queued, but this is owed: {owed:?}; last lines: {:#?}",
+                self.last_lines()
+            ));
         }
     }
 
@@ -93,7 +99,10 @@ impl Rig {
         let deadline = self.now() + PATIENCE;
         while !there(self) {
             if self.now() >= deadline || self.is_quiet() {
-                self.fail(&format!("it never came to this: {what}; last lines: {:#?}", self.last_lines()));
+                self.fail(&format!(
+                    "it never came to this: {what}; last lines: {:#?}",
+                    self.last_lines()
+                ));
             }
             self.step(deadline).await;
         }
@@ -221,7 +230,11 @@ impl Rig {
     }
 
     fn take(&mut self, delivery: Delivery) {
-        self.host.handed_out.lock().unwrap_or_else(PoisonError::into_inner).push(delivery.id);
+        self.host
+            .handed_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(delivery.id);
         let events = match serde_json::from_slice(&delivery.body) {
             Ok(Value::Array(events)) => events,
             Ok(event) => vec![event],
@@ -256,7 +269,12 @@ impl Rig {
         let now = self.now();
         let Some(app) = self.app.clone() else { return };
         loop {
-            let working = self.host.flights.values().filter(|f| matches!(f, Flight::Work(_))).count();
+            let working = self
+                .host
+                .flights
+                .values()
+                .filter(|f| matches!(f, Flight::Work(_)))
+                .count();
             let room = AT_ONCE.saturating_sub(working);
             if room == 0 {
                 return;
@@ -342,17 +360,24 @@ impl Rig {
 
     fn bodies(&self, endpoint: &str) -> Vec<Value> {
         let delivered = self.host.delivered.iter();
-        delivered.filter(|(url, _)| url == endpoint).map(|(_, body)| body.clone()).collect()
+        delivered
+            .filter(|(url, _)| url == endpoint)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 
     fn last_lines(&self) -> Vec<String> {
         let start = self.lines.len().saturating_sub(12);
         let lines = self.lines[start..].iter();
-        lines.map(|line| format!("{} {}: {}", line.at.time(), line.function, line.text)).collect()
+        lines
+            .map(|line| format!("{} {}: {}", line.at.time(), line.function, line.text))
+            .collect()
     }
 }
 
 /// At least a millisecond, which is the grain of tokio's timers: what is due is due then.
 fn span(until: time::Duration) -> Duration {
-    Duration::try_from(until).unwrap_or_default().max(Duration::from_millis(1))
+    Duration::try_from(until)
+        .unwrap_or_default()
+        .max(Duration::from_millis(1))
 }

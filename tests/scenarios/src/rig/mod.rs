@@ -237,7 +237,11 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("this run had seed {} and had come to {:.1} s", self.seed, self.seconds());
+            eprintln!(
+                "this run had seed {} and had come to {:.1} s",
+                self.seed,
+                self.seconds()
+            );
         }
     }
 }

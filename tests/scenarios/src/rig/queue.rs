@@ -36,7 +36,10 @@ pub(super) struct Message {
 
 /// Takes up to `most` messages; none if the queue does not exist yet.
 pub(super) fn take(azure: &mut Azure, most: usize, now: OffsetDateTime) -> Vec<Message> {
-    let target = format!("{WORK}/messages?numofmessages={}&visibilitytimeout={HOLD}", most.min(BATCH));
+    let target = format!(
+        "{WORK}/messages?numofmessages={}&visibilitytimeout={HOLD}",
+        most.min(BATCH)
+    );
     let (status, body) = call(azure, Method::GET, &target, "", now);
     if status != 200 {
         return Vec::new();
@@ -77,7 +80,11 @@ pub(super) fn put(azure: &mut Azure, queue: &str, text: &str, now: OffsetDateTim
 
 fn one(message: &Message, more: &str) -> String {
     // The only characters of base64 that a query would read otherwise.
-    let receipt = message.receipt.replace('+', "%2B").replace('=', "%3D").replace('/', "%2F");
+    let receipt = message
+        .receipt
+        .replace('+', "%2B")
+        .replace('=', "%3D")
+        .replace('/', "%2F");
     format!("{WORK}/messages/{}?popreceipt={receipt}{more}", message.id)
 }
 
@@ -101,6 +108,8 @@ fn call(azure: &mut Azure, method: Method, target: &str, body: &str, now: Offset
 }
 
 fn leaf(element: &str, name: &str) -> String {
-    let text = element.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
+    let text = element
+        .split_once(&format!("<{name}>"))
+        .and_then(|(_, rest)| rest.split_once('<'));
     text.map_or_else(String::new, |(text, _)| text.to_owned())
 }

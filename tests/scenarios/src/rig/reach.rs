@@ -25,7 +25,11 @@ pub const API_ADDRESS: &str = "the API server by address";
 #[must_use]
 pub fn walks(azure: &Azure, cluster: &Cluster) -> BTreeMap<&'static str, Outcome> {
     let name = |text: &str| Destination::Name(text.to_owned());
-    let mut targets = vec![(MCR, name(MCR)), (PARTNER, name(PARTNER)), (NOT_ALLOWED, name(NOT_ALLOWED))];
+    let mut targets = vec![
+        (MCR, name(MCR)),
+        (PARTNER, name(PARTNER)),
+        (NOT_ALLOWED, name(NOT_ALLOWED)),
+    ];
     let document = azure.document(&cluster.id).unwrap_or_default();
     if let Some(server) = document["properties"]["fqdn"].as_str() {
         targets.push((API_SERVER, name(server)));
@@ -46,7 +50,10 @@ pub fn walks(azure: &Azure, cluster: &Cluster) -> BTreeMap<&'static str, Outcome
             server_name: None,
         })
     };
-    targets.into_iter().map(|(label, to)| (label, walk(to).outcome)).collect()
+    targets
+        .into_iter()
+        .map(|(label, to)| (label, walk(to).outcome))
+        .collect()
 }
 
 /// Notes every destination that was reached and is reached no more.
@@ -68,7 +75,11 @@ impl Continuity {
     pub fn of(rig: &Rig, clusters: &[Cluster]) -> Self {
         let watch = Self::default();
         let (notes, clusters) = (Arc::clone(&watch.notes), clusters.to_vec());
-        watch.notes.lock().unwrap_or_else(PoisonError::into_inner).look(&rig.azure.lock(), &clusters, "the start");
+        watch
+            .notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .look(&rig.azure.lock(), &clusters, "the start");
         rig.wire.watch(move |azure, what| {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.look(azure, &clusters, what);
@@ -101,7 +112,8 @@ impl Notes {
                     Outcome::Dropped { at, why } => {
                         if self.reached.remove(&key).is_some() {
                             let name = &cluster.spec.name;
-                            self.losses.push(format!("after {what}: {name} lost {label} at {at} ({why})"));
+                            self.losses
+                                .push(format!("after {what}: {name} lost {label} at {at} ({why})"));
                         }
                     }
                 }
@@ -116,8 +128,12 @@ impl Rig {
     pub fn egress_address(&self) -> Ipv4Addr {
         let id = self.azure.lock().world().hub.egress_public_ip.clone();
         let document = self.document(&id);
-        let text = document["properties"]["ipAddress"].as_str().unwrap_or_default().to_owned();
-        text.parse().unwrap_or_else(|_| self.fail(&format!("{text:?} is no address")))
+        let text = document["properties"]["ipAddress"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        text.parse()
+            .unwrap_or_else(|_| self.fail(&format!("{text:?} is no address")))
     }
 
     /// Fails unless the cluster reaches what it must from the egress address alone, and the firewall drops the rest.
@@ -127,14 +143,20 @@ impl Rig {
         for label in [MCR, PARTNER, API_SERVER, API_ADDRESS] {
             let outcome = outcomes.get(label);
             if outcome != Some(&Outcome::Reached { seen_from }) {
-                self.fail(&format!("{}: {label} fares {outcome:?}, not reached from {seen_from}", cluster.spec.name));
+                self.fail(&format!(
+                    "{}: {label} fares {outcome:?}, not reached from {seen_from}",
+                    cluster.spec.name
+                ));
             }
         }
         let firewall = self.azure.lock().world().hub.firewall.clone();
         let firewall = firewall.rsplit('/').next().unwrap_or_default().to_owned();
         match outcomes.get(NOT_ALLOWED) {
             Some(Outcome::Dropped { at, .. }) if at.contains(&firewall) => {}
-            other => self.fail(&format!("{}: {NOT_ALLOWED} fares {other:?}, not dropped at {firewall}", cluster.spec.name)),
+            other => self.fail(&format!(
+                "{}: {NOT_ALLOWED} fares {other:?}, not dropped at {firewall}",
+                cluster.spec.name
+            )),
         }
     }
 

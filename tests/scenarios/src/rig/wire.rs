@@ -35,7 +35,6 @@ impl Shared {
     }
 
     /// The Azure, for one moment; never to be kept across an await.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, Azure> {
         lock(&self.0)
     }
@@ -283,8 +282,13 @@ impl HttpClient for Wire {
         let Body::Bytes(body) = request.body() else {
             return Err(broken(ErrorKind::Other, "the wire carries whole bodies only"));
         };
-        let borrowed = lock(&self.state).borrowed_token.clone().filter(|_| service == Service::Arm);
-        let mut copy = http::Request::builder().method(request.method().as_ref()).uri(url.as_str());
+        let borrowed = lock(&self.state)
+            .borrowed_token
+            .clone()
+            .filter(|_| service == Service::Arm);
+        let mut copy = http::Request::builder()
+            .method(request.method().as_ref())
+            .uri(url.as_str());
         for (name, value) in request.headers().iter() {
             match &borrowed {
                 Some(token) if name.as_str() == "authorization" => {
@@ -351,7 +355,9 @@ impl TokenCredential for Identity {
         let resource = scope.strip_suffix("/.default").unwrap_or(scope);
         let mut azure = self.azure.lock();
         let request = http::Request::builder()
-            .uri(format!("http://127.0.0.1/msi/token?resource={resource}&api-version=2019-08-01"))
+            .uri(format!(
+                "http://127.0.0.1/msi/token?resource={resource}&api-version=2019-08-01"
+            ))
             .header("x-identity-header", &azure.world().identity_secret)
             .body(Bytes::new())
             .map_err(|error| failed(&error.to_string()))?;
