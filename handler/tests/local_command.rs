@@ -132,7 +132,7 @@ async fn keep_stays_up_until_ctrl_c_and_leaves_nothing_behind() {
 
     let handler = handler_of(&running).await;
     let words = command_line(handler);
-    assert!(words[0].ends_with("/root/hubward"), "{words:?}");
+    assert!(words[0].ends_with("/script-root/hubward"), "{words:?}");
     assert_eq!(words[1..], ["serve"]);
 
     running.signal("INT").await;

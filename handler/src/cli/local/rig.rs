@@ -71,7 +71,7 @@ impl Rig {
         let folder = tempfile::Builder::new().prefix("hubward-local-").tempdir()?;
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(config.as_bytes())?;
-        let script_root = folder.path().join("root");
+        let script_root = folder.path().join("script-root");
         let root = crate::package::assemble(&script_root, &std::env::current_exe()?, Some(file.path()))?;
 
         let connection = connection_string(&world, &served);
