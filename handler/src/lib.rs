@@ -3,10 +3,12 @@
 //! The decisions are in `hubward-core`; this crate reads Azure, keeps the ledger, writes what the plan says, and speaks
 //! with the Functions host and with people.
 
+pub mod app;
 pub mod apply;
 pub mod arm;
 pub mod cli;
 pub mod clock;
+pub mod environment;
 pub mod functions;
 pub mod host;
 pub mod identity;
@@ -14,5 +16,4 @@ pub mod ledger;
 pub mod logging;
 pub mod observe;
 pub mod package;
-pub mod settings;
 pub mod work;

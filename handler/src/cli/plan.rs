@@ -10,10 +10,11 @@ use hubward_core::plan::{Age, Plan, plan_spoke};
 use time::OffsetDateTime;
 
 use super::{Exit, tell};
+use crate::app::{Azure, StartError, azure, ledger};
 use crate::arm::ArmError;
+use crate::environment::Environment;
 use crate::ledger::SettingsError;
 use crate::observe::observe;
-use crate::settings::{Azure, Environment, StartError, azure, ledger};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::tell;
-use crate::functions::{App, NAMES};
+use crate::app::{App, StartError, open};
+use crate::environment::Environment;
+use crate::functions::NAMES;
 use crate::host::{self, Functions, Invocation, Reply};
-use crate::settings::{Environment, StartError, open};
 
 /// The variable in which the host says where to listen.
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";

@@ -9,7 +9,7 @@ use hubward_core::event::{Event, MAX_EVENTS, Malformed, Relevance, Schema, class
 use hubward_core::ids::ResourceId;
 use serde_json::Value;
 
-use super::App;
+use crate::app::App;
 use crate::host::{Invocation, Reply};
 use crate::ledger::LedgerError;
 use crate::ledger::archive::ArchivedEvent;

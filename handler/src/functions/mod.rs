@@ -1,32 +1,13 @@
-//! The functions, one file per function folder, and the app that they share.
-//!
-//! Everything an invocation needs is in [`App`]; there are no process statics and no detached tasks, so dropping the app is
-//! what a crash is.
+//! The functions, one file per function folder. Each decodes what the host sends and hands it on; what the work is, is
+//! elsewhere.
 
 pub mod cluster_events;
 pub mod work;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use hubward_core::config::{Config, ConfigError};
 
-use crate::arm::Arm;
-use crate::clock::Clock;
+use crate::app::App;
 use crate::host::{Functions, Invocation, Reply};
-use crate::ledger::Ledger;
-
-/// What the functions share.
-pub struct App {
-    /// The configuration, or the one line that says what is wrong with it: the app runs and waits for a good one.
-    pub config: Result<Config, ConfigError>,
-    /// Azure.
-    pub arm: Arm,
-    /// The durable record.
-    pub ledger: Ledger,
-    /// Azure time.
-    pub clock: Arc<dyn Clock>,
-}
 
 /// The function names, as their folders are called.
 pub const NAMES: [&str; 2] = ["ClusterEvents", "Work"];

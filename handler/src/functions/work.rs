@@ -4,7 +4,7 @@
 //! recovering from a crash. A failure that may pass is tried again after a growing delay; its count is in the ledger and
 //! the message never fails, so nothing drifts into the poison queue.
 
-use super::App;
+use crate::app::App;
 use crate::host::{Invocation, Reply};
 use crate::ledger::LedgerError;
 use crate::ledger::keys::Begin;

@@ -20,8 +20,8 @@ use futures::TryStreamExt;
 use url::Url;
 
 use super::CONTAINER;
+use super::account::{Access, SettingsError, StorageSettings};
 use super::error::{LedgerError, code_of, status_of};
-use super::settings::{Access, SettingsError, StorageSettings};
 use super::shared_key::SharedKeyPolicy;
 use super::store::{Acquire, Condition, Put, Store};
 use crate::clock::Clock;

@@ -3,8 +3,8 @@
 //! Conflicts that a caller is meant to handle (a stale ETag, a held lease) are results, not errors; what is here leaves the
 //! work owed. Storage's own code and status are kept, because the SDK's message alone does not name them.
 
+use super::account::SettingsError;
 use super::documents::Damaged;
-use super::settings::SettingsError;
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! document carries `version: 1`; what cannot be read is set aside as [`Damaged`] and never guessed at. A storage failure
 //! is an error for the caller, who leaves the work owed: the trigger's message or event then comes again.
 
+pub mod account;
 pub mod archive;
 pub mod blobs;
 pub mod contributions;
@@ -16,7 +17,6 @@ pub mod leases;
 pub mod operations;
 pub mod outcomes;
 pub mod queue;
-pub mod settings;
 pub mod shared_key;
 pub mod store;
 
@@ -25,9 +25,9 @@ mod interleavings;
 #[cfg(test)]
 mod memory;
 
+pub use account::{SettingsError, StorageSettings};
 pub use documents::{Damaged, Listing};
 pub use error::LedgerError;
-pub use settings::{SettingsError, StorageSettings};
 
 use std::sync::Arc;
 

@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::QUEUE;
+use super::account::StorageSettings;
 use super::blobs::{client, under};
 use super::documents::VERSION;
 use super::error::LedgerError;
-use super::settings::StorageSettings;
 use crate::clock::Clock;
 
 /// The longest delay of a message: storage's own limit of 7 days.

@@ -7,9 +7,9 @@ use hubward_core::plan::State;
 
 use super::Next;
 use super::outcome::{HubReport, HubState, Report, write, write_hub};
+use crate::app::App;
 use crate::apply::ApplyError;
 use crate::arm::{ArmError, ArmFault, Class};
-use crate::functions::App;
 use crate::ledger::LedgerError;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;

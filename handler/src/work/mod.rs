@@ -13,7 +13,7 @@ mod spoke;
 
 use std::time::Duration;
 
-use crate::functions::App;
+use crate::app::App;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 

@@ -7,7 +7,7 @@ use hubward_core::plan::{Plan, State};
 use hubward_core::proof::Proof;
 use serde::{Deserialize, Serialize};
 
-use crate::functions::App;
+use crate::app::App;
 use crate::ledger::LedgerError;
 use crate::ledger::outcomes::Outcome;
 

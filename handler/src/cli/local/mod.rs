@@ -64,7 +64,7 @@ enum LocalError {
     #[error("the stand-in host did not start: {0}")]
     Host(#[from] host_sim::HostError),
     #[error("the app cannot be watched: {0}")]
-    Start(#[from] crate::settings::StartError),
+    Start(#[from] crate::app::StartError),
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[from] crate::ledger::LedgerError),
     #[error("this machine refuses: {0}")]

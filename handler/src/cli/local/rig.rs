@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 
 use super::{Arguments, LocalError};
 use crate::cli::tell;
+use crate::environment::CONFIG_VARIABLE;
 use crate::ledger::{Ledger, StorageSettings};
-use crate::settings::CONFIG_VARIABLE;
 
 /// The commented example, which is what `local` runs with.
 const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
@@ -265,9 +265,9 @@ fn connection_string(world: &World, served: &Served) -> String {
 /// The ledger as the app sees it, to watch it from here.
 async fn ledger(connection: &str, clock: &WallClock) -> Result<Ledger, LocalError> {
     let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| connection.to_owned()))
-        .map_err(crate::settings::StartError::from)?;
-    let http = crate::identity::http_client().map_err(crate::settings::StartError::from)?;
-    let clock = crate::clock::ScaledClock::parse(Some(&clock.to_env())).map_err(crate::settings::StartError::from)?;
+        .map_err(crate::app::StartError::from)?;
+    let http = crate::identity::http_client().map_err(crate::app::StartError::from)?;
+    let clock = crate::clock::ScaledClock::parse(Some(&clock.to_env())).map_err(crate::app::StartError::from)?;
     Ok(Ledger::open(settings, http, Arc::new(clock)).await?)
 }
 

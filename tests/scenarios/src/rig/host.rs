@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use azure_sim::{Delivery, DeliveryId, DeliveryOutcome};
 use hubward::clock::Clock;
-use hubward::functions::App;
+use hubward::app::App;
 use hubward::host::{Functions, Reply, open};
 use serde_json::Value;
 use time::OffsetDateTime;

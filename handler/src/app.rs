@@ -1,10 +1,9 @@
-//! From the environment of the process to an [`App`]: configuration, clock, identity, ARM and ledger.
+//! The app: what the functions share, and how it is made from the environment.
 //!
-//! A wrong configuration does not keep the app from starting: it answers the host and says what is wrong with each event.
-//! A clock that runs faster than the wall is refused unless ARM and storage are on this machine.
+//! There are no process statics and no detached tasks, so dropping the app is what a crash is. A wrong configuration does not
+//! keep it from starting: it answers the host and says what is wrong with each event. A clock that runs faster than the wall
+//! is refused unless ARM and storage are on this machine.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
@@ -16,20 +15,23 @@ use url::Url;
 
 use crate::arm::{Arm, ArmDeps, Loopback, LoopbackError};
 use crate::clock::{Clock, ClockError, ScaledClock, require_loopback_for_scale};
-use crate::functions::App;
+use crate::environment::Environment;
 use crate::identity::{self, CredentialKind, IdentityError};
 use crate::ledger::{Ledger, LedgerError, SettingsError, StorageSettings};
 
 /// ARM's address in Azure's global cloud.
 pub const ARM: &str = "https://management.azure.com";
 
-/// The variable with the path of the configuration file.
-pub const CONFIG_VARIABLE: &str = "HUBWARD_CONFIG";
-
-/// Everything the process is told by its environment.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    variables: BTreeMap<String, String>,
+/// What the functions share.
+pub struct App {
+    /// The configuration, or the one line that says what is wrong with it: the app runs and waits for a good one.
+    pub config: Result<Config, ConfigError>,
+    /// Azure.
+    pub arm: Arm,
+    /// The durable record.
+    pub ledger: Ledger,
+    /// Azure time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why the app cannot be made.
@@ -53,43 +55,6 @@ pub enum StartError {
     /// ARM's address is not a URL.
     #[error("{ARM} is not an address: {0}")]
     Endpoint(#[from] url::ParseError),
-}
-
-impl Environment {
-    /// The variables of this process that are Unicode.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self { variables }
-    }
-
-    /// The value of a variable that is set and not empty.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<String> {
-        self.variables.get(name).filter(|value| !value.is_empty()).cloned()
-    }
-
-    /// The configuration: the file at `HUBWARD_CONFIG`, else `hubward.toml` in the script root, with the overlay.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with the field and what is allowed; an unreadable file is one too.
-    pub fn config(&self) -> Result<Config, ConfigError> {
-        let path = self.get(CONFIG_VARIABLE).map_or_else(
-            || {
-                let root = self.get("FUNCTIONS_APP_ROOT_PATH").unwrap_or_default();
-                PathBuf::from(root).join(crate::package::CONFIG)
-            },
-            PathBuf::from,
-        );
-        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
-            field: CONFIG_VARIABLE.to_owned(),
-            problem: format!("{} cannot be read ({error})", path.display()),
-            allowed: "the path of a readable TOML file".to_owned(),
-        })?;
-        Config::load(&text, &self.variables)
-    }
 }
 
 /// Azure as the environment says, without a ledger: what a command needs that only reads.
