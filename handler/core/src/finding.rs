@@ -76,6 +76,8 @@ pub enum Code {
     AutoProvisionedNodes,
     /// The hub's egress is not exactly one address.
     NotOneEgressAddress,
+    /// The configured NAT gateway does not exist.
+    NatGatewayNotFound,
     /// The firewall has no private address (deallocated) or failed.
     HubDown,
     /// Somebody's update of the firewall or its policy failed, and only repeating it mends that.

@@ -95,6 +95,16 @@ fn a_hub_whose_firewall_has_no_address() {
 }
 
 #[test]
+fn a_nat_gateway_that_does_not_exist_is_named_with_the_setting_that_names_it() {
+    let mut world = World::fresh();
+    world.gone(&id("hub", "natGateways/hub-nat"));
+    let plan = world.plan(&shop());
+    assert!(plan.steps.is_empty());
+    assert_eq!(codes(&plan), [Code::NatGatewayNotFound]);
+    assert!(plan.findings[0].help.contains("nat_gateway"), "{plan}");
+}
+
+#[test]
 fn two_addresses_on_the_nat_gateway() {
     let mut world = World::fresh();
     world.edit(&id("hub", "natGateways/hub-nat"), |nat| {
