@@ -16,4 +16,5 @@ pub mod ledger;
 pub mod logging;
 pub mod observe;
 pub mod package;
+pub mod transport;
 pub mod work;

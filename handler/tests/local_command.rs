@@ -9,7 +9,7 @@
 
 mod process;
 
-use process::{Ended, Running, children, command_line, run, start, until};
+use process::{Ended, children, command_line, handler_of, run, start, until};
 use serde_json::{Value, json};
 
 /// Fast, and slow enough that a busy machine keeps Azure's time limits: an ARM call may take 200 ms of wall time.
@@ -104,45 +104,18 @@ async fn the_table_is_on_standard_output_and_the_progress_is_not() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     insta::assert_snapshot!(without_numbers_of_the_run(&ended.stdout));
     let said: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(said[0], "times are Azure's minutes:seconds");
     assert!(
-        said[0].contains("aks-01: waits for AKS to create the cluster"),
+        said[1].contains("aks-01: waits for AKS to create the cluster"),
         "{}",
-        said[0]
+        said[1]
     );
     assert!(said.last().unwrap().ends_with("aks-01: wired"), "{}", ended.stderr);
-    let mut once: Vec<&str> = said.iter().map(|line| line.split_once("] ").unwrap().1).collect();
+    let progress = &said[1..];
+    let mut once: Vec<&str> = progress.iter().map(|line| line.split_once("] ").unwrap().1).collect();
     once.sort_unstable();
     once.dedup();
-    assert_eq!(once.len(), said.len(), "said twice: {}", ended.stderr);
-}
-
-#[tokio::test]
-async fn keep_stays_up_until_ctrl_c_and_leaves_nothing_behind() {
-    let running = start(&["local", "--keep", "--speed", SPEED], &[]);
-    running.says("stop with Ctrl-C").await;
-    let urls: Vec<String> = running
-        .stderr()
-        .lines()
-        .filter_map(|line| Some(line[line.find("http://")?..].to_owned()))
-        .collect();
-    assert_eq!(urls.len(), 5, "{}", running.stderr());
-    for url in &urls {
-        assert!(answers(url), "{url}");
-    }
-
-    let handler = handler_of(&running).await;
-    let words = command_line(handler);
-    assert!(words[0].ends_with("/script-root/hubward"), "{words:?}");
-    assert_eq!(words[1..], ["serve"]);
-
-    running.signal("INT").await;
-    let ended = running.end().await;
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.left, Vec::<std::path::PathBuf>::new());
-    assert_eq!(command_line(handler), Vec::<String>::new(), "the handler still runs");
-    for url in &urls {
-        assert!(!answers(url), "{url}");
-    }
+    assert_eq!(once.len(), progress.len(), "said twice: {}", ended.stderr);
 }
 
 #[tokio::test]
@@ -205,13 +178,40 @@ async fn ctrl_c_during_a_run_stops_everything_with_130() {
 
 #[tokio::test]
 async fn packets_that_fare_otherwise_than_they_should_end_the_command_with_1() {
-    let ended = local_with(&[("[\"api.partner.example\"]", "[\"not-allowed.example\"]")], SPEED).await;
+    // A cluster whose hub lacks what is configured keeps its own way out.
+    let ended = local_with(&[("natGateways/hub-nat", "natGateways/no-nat")], SPEED).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let failed: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("  FAIL")).collect();
     insta::assert_snapshot!(failed.join("\n"), @r"
-      FAIL  aks-01: nodes -> api.partner.example:443: dropped at hub-firewall (no rule allows TCP 10.1.0.4 -> 192.0.2.115:443 (api.partner.example))
-      FAIL  aks-01: nodes -> not-allowed.example:443: reached, seen from 203.0.113.10
+      FAIL  aks-01: nodes -> mcr.microsoft.com:443: reached, seen from 198.51.100.3; expected to be seen from 203.0.113.10
+      FAIL  aks-01: nodes -> api.partner.example:443: reached, seen from 198.51.100.3; expected to be seen from 203.0.113.10
+      FAIL  aks-01: nodes -> aks-01-dns-vplaxxqs.hcp.westeurope.azmk8s.io:443: reached, seen from 198.51.100.3; expected to be seen from 203.0.113.10
+      FAIL  aks-01: nodes -> not-allowed.example:443: reached, seen from 198.51.100.3; expected to be dropped at the firewall
     ");
+    let last = ended.stderr.lines().last().unwrap();
+    assert_eq!(last, "nothing will change by itself: aks-01 (waiting)");
+}
+
+#[tokio::test]
+async fn what_the_operator_allows_is_expected_to_be_reached_and_is() {
+    let rules = file(
+        "[\"api.partner.example\"]",
+        "[\"not-allowed.example\", \"other.example\"]",
+    );
+    let rules = rules.path().display().to_string();
+    let web = [("HUBWARD__hubs__main__workload_egress", "web")];
+    let arguments = ["local", "--speed", SPEED, "--config", &rules];
+    let (by_name, by_web) = tokio::join!(run(&arguments, &[]), run(&["local", "--speed", SPEED], &web));
+    for (ended, names) in [
+        (by_name, ["not-allowed.example", "other.example"]),
+        (by_web, ["not-allowed.example", "api.partner.example"]),
+    ] {
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        for name in names {
+            let reached = format!("nodes -> {name}:443: reached, seen from 203.0.113.10");
+            assert!(ended.stdout.contains(&reached), "{}", ended.stdout);
+        }
+    }
 }
 
 #[tokio::test]
@@ -219,19 +219,21 @@ async fn observe_mode_writes_nothing_and_is_no_success() {
     let ended = local_with(&[("mode = \"correct\"", "mode = \"observe\"")], SPEED).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains(" observed "), "{}", ended.stdout);
-    assert!(ended.stdout.contains(" 0 writes"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" 0 writes,"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("  before the switch  aks-01: "),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("FAIL"), "{}", ended.stdout);
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_never_heard_of_ends_the_command_with_1() {
+async fn a_cluster_that_is_never_heard_of_ends_the_command_with_1_and_with_the_reason() {
     let exclude = "exclude = [\"/subscriptions/5b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-aks-01\"]";
-    let ended = local_with(&[("[credential]", &format!("{exclude}\n[credential]"))], "1000").await;
+    let ended = local_with(&[("[credential]", &format!("{exclude}\n[credential]"))], SPEED).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let last = ended.stderr.lines().last().unwrap();
-    assert_eq!(
-        last,
-        "gave up after 122 minutes of Azure's time: aks-01 (nothing heard of it)"
-    );
+    insta::assert_snapshot!(ended.stderr.lines().last().unwrap(), @"nothing will change by itself: aks-01 (nothing heard of it; the app says: not ours: /subscriptions/5b1f6471-1bf0-4dda-aec3-cb9272f09590/resourcegroups/rg-aks-01/providers/Microsoft.ContainerService/managedClusters/aks-01 is excluded by scope.exclude)");
 }
 
 #[tokio::test]
@@ -244,13 +246,16 @@ async fn wrong_input_is_refused_on_one_line_before_anything_is_written() {
     );
     let path = |file: &tempfile::NamedTempFile| file.path().display().to_string();
     let (wrong_path, unknown_path, contradictory_path) = (path(&wrong), path(&unknown), path(&contradictory));
-    let cases: [(&[&str], &[&str]); 9] = [
+    let broken = file("mode = \"correct\"", "mode = ");
+    let broken_path = path(&broken);
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["lokal"], &["\"lokal\" is not a command"]),
         (&["local", "--nope"], &["--nope", "--clusters"]),
         (&["local", "--clusters", "0"], &["--clusters", "1 to 200"]),
         (&["local", "--clusters", "x"], &["--clusters", "1 to 200"]),
         (&["local", "--speed", "0"], &["--speed", "1 to 1000"]),
         (&["local", "--config", "/nope"], &["--config /nope cannot be read"]),
+        (&["local", "--config", &broken_path], &[&broken_path, ": line 11: "]),
         (
             &["local", "--config", &wrong_path],
             &["hubs.main.workload_egress", "required_only, web, rules"],
@@ -266,6 +271,23 @@ async fn wrong_input_is_refused_on_one_line_before_anything_is_written() {
     ];
     for (arguments, says) in cases {
         run(arguments, &[]).await.is_refused_with(says);
+    }
+    let of_shell: [(&str, &str, &[&str]); 4] = [
+        ("HUBWARD_CONFIG", "/nope", &["HUBWARD_CONFIG /nope cannot be read"]),
+        ("HUBWARD_CONFIG", &broken_path, &[&broken_path, ": line 11: "]),
+        (
+            "HUBWARD__hubs__main__workload_egress",
+            "all",
+            &["HUBWARD__hubs__main__workload_egress (", "required_only, web, rules"],
+        ),
+        (
+            "HUBWARD__hubs__main__place",
+            "x",
+            &["HUBWARD__hubs__main__place (", "location"],
+        ),
+    ];
+    for (name, value, says) in of_shell {
+        run(&["local"], &[(name, value)]).await.is_refused_with(says);
     }
 }
 
@@ -285,21 +307,6 @@ async fn local_with(replaced: &[(&str, &str)], speed: &str) -> Ended {
     let file = file(from, to);
     let path = file.path().display().to_string();
     run(&["local", "--speed", speed, "--config", &path], &[]).await
-}
-
-/// The one process that the stand-in host, and so `local`, has started.
-async fn handler_of(running: &Running) -> u32 {
-    let found = until("a handler", || {
-        Some(children(running.pid)).filter(|found| !found.is_empty())
-    })
-    .await;
-    assert_eq!(found.len(), 1, "{found:?}");
-    found[0]
-}
-
-fn answers(url: &str) -> bool {
-    let address = url.trim_start_matches("http://").split('/').next().unwrap();
-    std::net::TcpStream::connect(address).is_ok()
 }
 
 fn keys(object: &Value) -> Vec<&str> {

@@ -51,4 +51,41 @@ fn an_azure_that_does_not_answer_ends_the_command_with_3_and_no_secret() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(!stderr.contains("secret-of-this-test"), "{stderr}");
+    assert!(
+        stderr.ends_with("outside Azure set credential.kind = \"developer_tools\"\n"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn without_a_configuration_it_says_where_one_may_be() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().canonicalize().expect("a real path");
+    let output = Command::new(env!("CARGO_BIN_EXE_hubward"))
+        .args(["plan", "--cluster", CLUSTER])
+        .env_clear()
+        .current_dir(&folder)
+        .output()
+        .expect("the executable runs");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let says = format!(
+        "hubward.toml is not in {} and HUBWARD_CONFIG is not set; example: infra/hubward.example.toml\n",
+        folder.display()
+    );
+    assert_eq!(stderr, says);
+}
+
+#[test]
+fn the_help_shows_one_complete_call() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hubward"))
+        .args(["plan", "--help"])
+        .output()
+        .expect("the executable runs");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        help.contains("HUBWARD_CONFIG=hubward.toml hubward plan --cluster"),
+        "{help}"
+    );
+    assert!(help.contains("/managedClusters/NAME"), "{help}");
 }

@@ -22,6 +22,8 @@ pub enum Code {
     ClusterNotFound,
     /// The cluster is being deleted.
     ClusterDeleting,
+    /// The last operation on the cluster failed or was canceled, and somebody must start another.
+    ClusterFailed,
     /// The cluster uses kubenet, whose route table belongs to AKS.
     KubenetUnsupported,
     /// The cluster lies in a network that AKS manages; AKS forbids changes there.
@@ -72,6 +74,8 @@ pub enum Code {
     ServiceEndpointBypass,
     /// The cluster has IPv6; only IPv4 is led through the hub.
     DualStack,
+    /// A security group of the cluster denies outbound traffic by rules of its own, which are not judged.
+    OutboundSecurityRules,
     /// Node auto-provisioning may use subnets that ARM does not show.
     AutoProvisionedNodes,
     /// The hub's egress is not exactly one address.

@@ -97,6 +97,7 @@ fn a_running_write_on_a_neighbours_subnet_hides_no_loss_of_the_neighbour() {
     let mut world = World::wired().with_cluster("a", "depot", "more");
     let depot = cluster_id("a", "depot");
     world.wire(&depot);
+    world.rules_live(&[shop(), depot]);
     let table = world.our_table("a");
     world.edit(&table, |t| {
         t["properties"]["routes"].as_array_mut().unwrap().remove(0);

@@ -285,6 +285,8 @@ fn a_second_cluster_in_the_same_network_uses_what_is_there() {
     let depot = cluster_id("a", "depot");
     insta::assert_snapshot!(world.plan(&depot));
     world.wire(&depot);
+    // The switch of the second subnet gave the first cluster another prefix behind the firewall.
+    world.rules_live(&[shop(), depot.clone()]);
     for cluster in [shop(), depot] {
         assert_eq!(
             world.plan(&cluster).state,

@@ -6,6 +6,7 @@ mod world;
 
 use hubward_core::estate::Estate;
 use hubward_core::finding::Code;
+use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, State, Wait, after, comparable, kept};
 use serde_json::json;
 use world::{EGRESS_IP, FIREWALL_IP, World, cluster_id, codes, collection, hub_vnet, id, nodes, policy, shop, vnet};
@@ -248,7 +249,9 @@ fn a_cluster_or_a_network_that_was_not_read_is_not_called_absent() {
 #[test]
 fn nothing_that_moves_traffic_can_start_while_a_document_was_not_read() {
     let all = World::ready();
-    for (unread, _) in all.estate.iter() {
+    // A security group asks for the destination and not for the next hop: what it stops is the same before and after.
+    let decides = |id: &&ResourceId| !id.is_type("Microsoft.Network/networkSecurityGroups");
+    for unread in all.estate.iter().map(|(id, _)| id).filter(decides) {
         let mut world = all.clone();
         world.unread(unread);
         let plan = world.plan(&shop());

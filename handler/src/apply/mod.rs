@@ -13,6 +13,7 @@ use std::time::Duration;
 use hubward_core::estate::Kind;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, Step, comparable, differs};
+use time::OffsetDateTime;
 
 use crate::arm::{Arm, ArmError, Operation, Read, Written};
 use crate::clock::Clock;
@@ -20,11 +21,14 @@ use crate::ledger::keys::KeyLease;
 use crate::ledger::lanes::LaneLease;
 use crate::ledger::operations::OperationRecord;
 use crate::ledger::{Ledger, LedgerError};
+use crate::transport::REQUEST_TIMEOUT;
 
 pub use running::{Ended, Running, resume};
 
 /// A write must be answered well before the lease that protects it runs out: a lease cannot stop a request that is under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// What a lease must have left before the target is read, so that the margin is still there afterwards.
+const LEASE_BEFORE_READ: Duration = LEASE_MARGIN.saturating_add(REQUEST_TIMEOUT);
 
 /// Why a plan could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +55,14 @@ pub struct Applied {
     pub busy: Vec<String>,
     /// Steps refused because their target changed since the plan was made, each with what changed.
     pub changed: Vec<String>,
+    /// Steps that were not begun because the look had lasted too long.
+    pub late: Vec<String>,
     /// True if Azure finished a write at once, so that no operation will tell of its end.
     pub finished: bool,
 }
 
-/// Writes the steps of `plan` that wait for nothing, at most one per lane.
+/// Writes the steps of `plan` that wait for nothing, at most one per lane. The first one is written whenever it comes to it;
+/// after `deadline` no other is begun.
 ///
 /// # Errors
 /// [`ApplyError`] at the first step that Azure or the ledger refuses; the steps before it are recorded.
@@ -66,11 +73,16 @@ pub async fn apply(
     lease: &mut KeyLease,
     plan: &Plan,
     clusters: &[String],
+    deadline: OffsetDateTime,
 ) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
     let mut used: BTreeSet<ResourceId> = BTreeSet::new();
     for step in plan.startable() {
         if step.lanes.iter().any(|lane| used.contains(lane)) {
+            continue;
+        }
+        if !applied.is_untouched() && clock.now() >= deadline {
+            applied.late.push(step.id.clone());
             continue;
         }
         match enter(ledger, step).await? {
@@ -91,6 +103,13 @@ pub async fn apply(
         }
     }
     Ok(applied)
+}
+
+impl Applied {
+    /// True if no step was begun yet.
+    fn is_untouched(&self) -> bool {
+        self.written.is_empty() && self.busy.is_empty() && self.changed.is_empty()
+    }
 }
 
 /// Takes all lanes of a step in the order of their ids, so that two workers cannot hold one each; `None` if one is taken.
@@ -139,14 +158,21 @@ async fn write(
         step: step.id.clone(),
         source,
     };
+    let taken_over = || {
+        tracing::info!(step = step.id, "a lease was lost to another worker");
+        Ok(Outcome::Refused("another worker took over".to_owned()))
+    };
+    if !renewed(ledger, clock, lease, leases).await? {
+        return taken_over();
+    }
+    // Nothing is asked of anybody between this read and the write, so that a foreign change has the least time to slip in.
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
     if let Some(what) = change(step, &found) {
         tracing::info!(step = step.id, target = %step.target, what, "the target changed since the plan was made");
         return Ok(Outcome::Refused(what));
     }
-    if !still_ours(ledger, clock, lease, leases).await? {
-        tracing::info!(step = step.id, "a lease was lost to another worker");
-        return Ok(Outcome::Refused("another worker took over".to_owned()));
+    if !still_ours(clock, lease, leases) {
+        return taken_over();
     }
     tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
     let written = arm
@@ -163,22 +189,28 @@ async fn write(
     }
 }
 
-/// True if key and lanes are ours for longer than a request can take; short ones are renewed first.
-async fn still_ours(
+/// Renews key and lanes where they would run short during a read and a write; false if one was lost.
+async fn renewed(
     ledger: &Ledger,
     clock: &dyn Clock,
     lease: &mut KeyLease,
     lanes: &mut [LaneLease],
 ) -> Result<bool, LedgerError> {
-    if lease.remaining(clock.now()) < LEASE_MARGIN && !ledger.keys.renew(lease).await? {
+    if lease.remaining(clock.now()) < LEASE_BEFORE_READ && !ledger.keys.renew(lease).await? {
         return Ok(false);
     }
     for lane in lanes {
-        if lane.remaining(clock.now()) < LEASE_MARGIN && !ledger.lanes.renew(lane).await? {
+        if lane.remaining(clock.now()) < LEASE_BEFORE_READ && !ledger.lanes.renew(lane).await? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// True if key and lanes are ours for longer than a request can take, by the clock alone.
+fn still_ours(clock: &dyn Clock, lease: &KeyLease, lanes: &[LaneLease]) -> bool {
+    let now = clock.now();
+    lease.remaining(now) >= LEASE_MARGIN && lanes.iter().all(|lane| lane.remaining(now) >= LEASE_MARGIN)
 }
 
 /// What about the target is no longer as the plan saw it.

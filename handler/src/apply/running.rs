@@ -36,18 +36,27 @@ pub struct Ended {
     pub finding: Option<Finding>,
 }
 
-/// Polls the operations of `key` that are due.
+/// Polls the operations of `key` that are due. After `deadline` no further one is polled than the first.
 ///
 /// # Errors
 /// [`ApplyError`] if Azure or the ledger does not answer; nothing is forgotten then.
-pub async fn resume(arm: &Arm, ledger: &Ledger, clock: &dyn Clock, key: &str) -> Result<Running, ApplyError> {
+pub async fn resume(
+    arm: &Arm,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+    key: &str,
+    deadline: OffsetDateTime,
+) -> Result<Running, ApplyError> {
     let mut running = Running::default();
+    let mut polled = 0;
     for record in ledger.operations.running(key).await? {
         let due = record.retry_at;
-        if due > clock.now() {
+        let now = clock.now();
+        if due > now || (polled > 0 && now >= deadline) {
             running.keep(due);
             continue;
         }
+        polled += 1;
         let progress = arm.poll(&record.operation).await.map_err(|source| ApplyError::Arm {
             step: record.step.clone(),
             source,

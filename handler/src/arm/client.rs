@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{HttpClient, Method};
@@ -24,6 +25,10 @@ use crate::clock::Clock;
 
 /// Most pages a list may have. ARM's pages hold 100 to 1000 entries; an estate has hundreds of clusters.
 pub const MAX_PAGES: usize = 200;
+
+/// How long the operation itself is asked, since its start: far longer than any that Hubward starts takes (a firewall's update
+/// minutes). After that only the resource's own state counts.
+pub const OLDEST_POLL: Duration = Duration::from_secs(3600);
 
 /// What the client is made of.
 #[derive(Debug)]
@@ -160,22 +165,27 @@ impl Arm {
 
     /// Asks once how an operation stands; it may have been started by another process.
     ///
-    /// If Azure has forgotten the operation or does not show it, the resource itself is asked.
+    /// The resource itself is asked if Azure's answer says nothing about the operation (it has forgotten it, does not show
+    /// it, does not take the signature any more), and always once the operation is older than [`OLDEST_POLL`].
     ///
     /// # Errors
     /// [`ArmError`] if nothing can be said about the operation; it may still be running.
     pub async fn poll(&self, operation: &Operation) -> Result<Progress, ArmError> {
-        let target = operation.resource.as_str();
-        let url = self.trusted(target, &operation.poll_url)?;
-        if operation.style == PollStyle::Resource {
-            return self.poll_resource(operation).await;
-        }
+        let now = self.sender.now();
+        let by_resource = operation.style == PollStyle::Resource || now - operation.started_at > OLDEST_POLL;
+        let url = match self.trusted(operation.resource.as_str(), &operation.poll_url) {
+            Ok(url) if !by_resource => url,
+            Ok(_) | Err(_) => return self.poll_resource(operation).await,
+        };
         let answer = self.sender.exchange(Method::Get, &url, None).await?;
-        // 403: the right to read operations is granted apart from the right to read the resource.
-        if matches!(answer.status, 403 | 404 | 410) {
-            return self.poll_resource(operation).await;
+        match operation::progress(operation, &answer, self.sender.now()) {
+            Ok(progress) => Ok(progress),
+            // Azure is in trouble or asks for time; the operation can be asked about later.
+            Err(error @ (ArmError::Throttled { .. } | ArmError::Unavailable { .. })) => Err(error),
+            // 401: the signature of the URL has ended, for the sender has tried a fresh token. 403: the right to read
+            // operations is granted apart from the right to read the resource. 404, 410: forgotten. The rest says nothing.
+            Err(_) => self.poll_resource(operation).await,
         }
-        operation::progress(operation, &answer, self.sender.now())
     }
 
     async fn poll_resource(&self, operation: &Operation) -> Result<Progress, ArmError> {

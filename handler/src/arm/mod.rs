@@ -21,4 +21,3 @@ pub use errors::{ArmError, Class};
 pub use fault::{ArmFault, FaultDetail};
 pub use loopback::{Loopback, LoopbackError};
 pub use operation::{Operation, PollStyle, Progress, WriteMethod, Written};
-pub use send::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};

@@ -11,10 +11,9 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::Headers;
 use azure_core::http::policies::auth::BearerTokenAuthorizationPolicy;
 use azure_core::http::{
-    AsyncRawResponse, ClientOptions, Context, Method, Pipeline, PipelineStreamOptions, Request, RetryOptions, Transport,
+    ClientOptions, Context, Method, Pipeline, PipelineStreamOptions, Request, RetryOptions, Transport,
 };
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 use url::Url;
 use uuid::Uuid;
 
@@ -22,12 +21,7 @@ use super::client::ArmDeps;
 use super::errors::ArmError;
 use super::throttle::requested_pause;
 use crate::clock::Clock;
-
-/// Longest time for one try, token included, in Azure seconds. Well under the lease of 60 s, so that a write that hangs ends
-/// before the lease does.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest answer that is read. A rule collection group ends at 2 MB, a page of a list far below this.
-pub const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
+use crate::transport::{in_one_line, in_time, whole};
 
 const TRIES: u32 = 3;
 /// First pause between tries; it doubles. Jitter takes up to half of it away.
@@ -42,7 +36,7 @@ pub struct Answer {
     pub status: u16,
     /// Headers; names are lower case.
     pub headers: Headers,
-    /// The whole body, at most [`MAX_RESPONSE_BYTES`].
+    /// The whole body, at most [`crate::transport::MAX_RESPONSE_BYTES`].
     pub body: Bytes,
     /// Our `x-ms-correlation-request-id`.
     pub correlation: String,
@@ -139,27 +133,25 @@ impl Sender {
             request.insert_header("content-type", "application/json");
             request.set_body(body);
         }
-        tokio::select! {
-            biased;
-            outcome = self.round_trip(&mut request, draw) => outcome,
-            () = self.clock.sleep(REQUEST_TIMEOUT) => Err(Lost {
-                reason: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
-                cause: Cause::Unsure,
-            }),
-        }
+        // The token is within the time too.
+        in_time(self.clock.as_ref(), self.round_trip(&mut request, draw))
+            .await
+            .map_err(|error| Lost::from_sdk(&error))
     }
 
-    async fn round_trip(&self, request: &mut Request, draw: Uuid) -> Result<Answer, Lost> {
+    async fn round_trip(&self, request: &mut Request, draw: Uuid) -> azure_core::Result<Answer> {
         let options = PipelineStreamOptions {
             skip_checks: true,
             ..PipelineStreamOptions::default()
         };
-        let response = self
-            .pipeline
-            .stream(&Context::new(), request, Some(options))
-            .await
-            .map_err(Lost::from_sdk)?;
-        read_answer(response, draw).await
+        let response = self.pipeline.stream(&Context::new(), request, Some(options)).await?;
+        let (status, headers, stream) = response.deconstruct();
+        Ok(Answer {
+            status: u16::from(status),
+            headers,
+            body: whole(stream).await?,
+            correlation: draw.to_string(),
+        })
     }
 
     /// A read is repeated on 408 and 5xx, unless Azure names a pause: then the caller waits. A 401 has dropped the cached
@@ -180,7 +172,7 @@ impl Sender {
 }
 
 impl Lost {
-    fn from_sdk(error: azure_core::Error) -> Self {
+    fn from_sdk(error: &azure_core::Error) -> Self {
         let cause = match error.kind() {
             ErrorKind::Connection => Cause::NotSent,
             ErrorKind::Credential => Cause::Token,
@@ -189,7 +181,7 @@ impl Lost {
             ErrorKind::Other => Cause::Never,
         };
         Self {
-            reason: with_sources(&error),
+            reason: in_one_line(error),
             cause,
         }
     }
@@ -213,45 +205,9 @@ impl Lost {
     }
 }
 
-async fn read_answer(response: AsyncRawResponse, draw: Uuid) -> Result<Answer, Lost> {
-    let (status, headers, mut stream) = response.deconstruct();
-    let mut body = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(Lost::from_sdk)?;
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Err(Lost {
-                reason: format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
-                cause: Cause::Unsure,
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer {
-        status: u16::from(status),
-        headers,
-        body: body.freeze(),
-        correlation: draw.to_string(),
-    })
-}
-
 /// The pause after try number `tried`: doubling, with seeded jitter, so that many handlers do not come back together.
 fn pause_before(tried: u32, draw: Uuid) -> Duration {
     let full = FIRST_PAUSE * (1 << (tried - 1));
     let byte = draw.as_bytes()[(tried as usize) % 16];
     full - (full / 2).mul_f64(f64::from(byte) / 255.0)
-}
-
-/// An error with its causes in one line: the SDK prints only the outermost.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    for _ in 0..8 {
-        let Some(cause) = source else { break };
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
 }

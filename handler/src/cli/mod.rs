@@ -3,6 +3,7 @@
 //! A wrong word or a wrong configuration is one line and exit code 2 before anything is written or started. Exit codes: 0 fine,
 //! 1 broken or changes pending, 2 usage or configuration, 3 Azure unreachable, 130 interrupted.
 
+mod configuration;
 #[cfg(feature = "local")]
 mod local;
 mod package;
@@ -11,7 +12,6 @@ mod serve;
 mod usage;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +22,7 @@ const AFTER_HELP: &str = "\
 Examples:
   hubward local                          wire one cluster in a simulated Azure
   hubward local --clusters 3 --json      three, and one JSON object on standard output
-  hubward local --keep                   stay up afterwards; Ctrl-C ends everything
+  hubward local --keep                   stay up afterwards and say how to look around; Ctrl-C ends everything
   hubward plan --cluster ID              what would be done for a cluster of the configured scope
 
 Exit codes: 0 fine, 1 broken or changes pending, 2 wrong usage or configuration, 3 Azure unreachable, 130 interrupted";
@@ -90,14 +90,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn tell(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
-
-/// The line for a configuration file that cannot be read.
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    format!(
-        "--config {} cannot be read ({error}); allowed: the path of a readable TOML file",
-        path.display()
-    )
 }
 
 fn code(exit: Exit) -> ExitCode {

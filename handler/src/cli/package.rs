@@ -3,10 +3,9 @@
 //! A configuration that the app would refuse is refused here, with the same line, before anything is written.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use hubward_core::config::Config;
-
+use super::configuration::File;
 use super::{Exit, tell};
 use crate::package::assemble;
 
@@ -35,7 +34,10 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 
 fn write(arguments: &Arguments) -> Result<String, String> {
     if let Some(path) = &arguments.config {
-        check(path)?;
+        // The overlay of this shell is not the one of the deployment.
+        File::of_option(path)
+            .load(&BTreeMap::new())
+            .map_err(|refused| refused.to_string())?;
     }
     let executable = std::env::current_exe().map_err(|error| format!("this executable cannot be found: {error}"))?;
     let root = assemble(&arguments.dir, &executable, arguments.config.as_deref()).map_err(|error| error.to_string())?;
@@ -44,10 +46,4 @@ fn write(arguments: &Arguments) -> Result<String, String> {
         root.path.display(),
         root.functions.join(", ")
     ))
-}
-
-fn check(path: &Path) -> Result<(), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| super::unreadable(path, &error))?;
-    Config::load(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
-    Ok(())
 }

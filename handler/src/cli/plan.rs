@@ -4,11 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "results of a command go to standard output")]
 
+use hubward_core::config::Credential;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Age, Plan, plan_spoke};
 use time::OffsetDateTime;
 
+use super::configuration::{File, Refused, overlay};
 use super::{Exit, tell};
 use crate::app::{Azure, StartError, azure, ledger};
 use crate::arm::ArmError;
@@ -16,8 +18,19 @@ use crate::environment::Environment;
 use crate::ledger::SettingsError;
 use crate::observe::observe;
 
+/// What `hubward plan --help` ends with: one call that is complete.
+const AFTER_HELP: &str = "\
+Example, on a laptop after `az login`, with credential.kind = \"developer_tools\" in the configuration:
+  HUBWARD_CONFIG=hubward.toml hubward plan --cluster \\
+    /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.ContainerService/managedClusters/NAME
+
+Without HUBWARD_CONFIG the file is hubward.toml in this folder. AzureWebJobsStorage, if set, tells the age of the installation.
+
+Exit codes: 0 nothing to write, 1 there is, 2 wrong usage or configuration, 3 Azure unreachable";
+
 /// Options of the command.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// The cluster's resource id.
     #[arg(long, value_name = "ID")]
@@ -39,11 +52,13 @@ enum PlanError {
     )]
     Scope(ResourceId),
     #[error("{0}")]
-    Configuration(#[from] hubward_core::config::ConfigError),
+    Configuration(#[from] Refused),
     #[error("{0}")]
     Start(#[from] StartError),
     #[error("{0}")]
     Arm(#[from] ArmError),
+    #[error("{0}; outside Azure set credential.kind = \"developer_tools\"")]
+    Laptop(ArmError),
     #[error("the runtime cannot be started: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -61,9 +76,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(error) => {
             tell(&error.to_string());
             match error {
-                PlanError::Arm(error) if error.is_unreachable() => Exit::Unreachable,
+                PlanError::Arm(error) | PlanError::Laptop(error) if error.is_unreachable() => Exit::Unreachable,
                 PlanError::Start(StartError::Ledger(_)) => Exit::Unreachable,
-                PlanError::Arm(_) | PlanError::Runtime(_) => Exit::Broken,
+                PlanError::Arm(_) | PlanError::Laptop(_) | PlanError::Runtime(_) => Exit::Broken,
                 PlanError::Id(_)
                 | PlanError::Kind(_)
                 | PlanError::Scope(_)
@@ -80,7 +95,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, PlanError> {
         return Err(PlanError::Kind(id));
     }
     let environment = Environment::of_process();
-    let config = environment.config()?;
+    let config = File::of_app(&environment).load(&overlay())?;
     if !config.scope.covers(&id) {
         return Err(PlanError::Scope(id));
     }
@@ -88,9 +103,23 @@ fn plan(arguments: &Arguments) -> Result<Plan, PlanError> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let age = age(&environment, &azure).await?;
         let subject = Subject::Spoke { cluster: id.clone() };
-        let estate = observe(&azure.arm, azure.clock.as_ref(), &config, &subject).await?;
+        let estate = observe(&azure.arm, azure.clock.as_ref(), &config, &subject)
+            .await
+            .map_err(|error| explained(error, &environment, &config.credential))?;
         Ok(plan_spoke(&estate, &config, &id, age))
     })
+}
+
+/// Outside Azure there is no managed identity, and what helps is another credential.
+fn explained(error: ArmError, environment: &Environment, credential: &Credential) -> PlanError {
+    let managed = matches!(credential, Credential::ManagedIdentity { .. });
+    // App Service sets it on each instance.
+    let in_azure = environment.get("WEBSITE_INSTANCE_ID").is_some();
+    if managed && !in_azure && matches!(error, ArmError::NoToken { .. }) {
+        PlanError::Laptop(error)
+    } else {
+        PlanError::Arm(error)
+    }
 }
 
 /// The age of the installation, from the ledger if this environment names one.

@@ -1,8 +1,11 @@
 //! `Work`: takes one message of the work queue and does what can be done now.
 //!
 //! Everything that waits is a new message with a delay, so an invocation ends in seconds and waiting is the same code as
-//! recovering from a crash. A failure that may pass is tried again after a growing delay; its count is in the ledger and
-//! the message never fails, so nothing drifts into the poison queue.
+//! recovering from a crash. A failure that may pass is tried again after a growing delay; its count is in the ledger. If the
+//! ledger itself does not answer, the message is put off through the queue, so that an outage wears no message out; only a
+//! message that can never be used, or a queue that is away too, fails the invocation.
+
+use std::time::Duration;
 
 use crate::app::App;
 use crate::host::{Invocation, Reply};
@@ -10,6 +13,9 @@ use crate::ledger::LedgerError;
 use crate::ledger::keys::Begin;
 use crate::ledger::queue::WorkMessage;
 use crate::work::{Next, look};
+
+/// When to try again after the ledger did not answer.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// Handles one invocation, which carries one message.
 pub async fn run(app: &App, invocation: &Invocation) -> Reply {
@@ -20,9 +26,25 @@ pub async fn run(app: &App, invocation: &Invocation) -> Reply {
     };
     match handle(app, &message).await {
         Ok(line) => noted(line),
-        Err(error) => Reply::Failed {
-            reason: format!("{}: {error}", message.key),
-        },
+        Err(error) => put_off(app, &message, &error).await,
+    }
+}
+
+/// Storage that is away comes back: the message waits in the queue, whose count of tries would else end in the poison queue.
+async fn put_off(app: &App, message: &WorkMessage, error: &LedgerError) -> Reply {
+    let failed = |more: &str| Reply::Failed {
+        reason: format!("{}: {error}{more}", message.key),
+    };
+    if !error.may_pass() {
+        return failed("");
+    }
+    match app.ledger.keys.postpone(message, OUTAGE).await {
+        Ok(()) => noted(format!(
+            "{}: {error}; tries again in {} s",
+            message.key,
+            OUTAGE.as_secs()
+        )),
+        Err(queue) => failed(&format!(", and {queue}")),
     }
 }
 

@@ -107,6 +107,7 @@ impl Archive {
 }
 
 fn hour_folder(at: OffsetDateTime) -> String {
-    let at = at.to_offset(UtcOffset::UTC);
+    // An event may claim a time of year 0 or 9999 that has no date in UTC; then the date it claims must do.
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
     format!("{}{}/{:02}/", ArchivedEvent::FOLDER, at.date(), at.hour())
 }

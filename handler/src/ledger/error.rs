@@ -5,6 +5,7 @@
 
 use super::account::SettingsError;
 use super::documents::Damaged;
+use crate::transport::in_one_line;
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum LedgerError {
     Settings(#[from] SettingsError),
     /// Storage answered with an error or was not reached.
     #[error(
-        "storage: {operation} {name} failed with {status} {code}: {source}; the work stays owed and is tried again"
+        "storage: {operation} {name} failed with {status} {code}: {reason}; the work stays owed and is tried again"
     )]
     Storage {
         /// What was asked, for example `put`.
@@ -25,8 +26,9 @@ pub enum LedgerError {
         status: String,
         /// Storage's error code, or empty.
         code: String,
-        /// What the SDK says.
-        source: Box<azure_core::Error>,
+        /// What the SDK says, with its causes and without the queries of URLs. The error itself is not kept, because it prints
+        /// them.
+        reason: String,
     },
     /// A document that is needed cannot be read.
     #[error(transparent)]
@@ -70,7 +72,16 @@ impl LedgerError {
                 .http_status()
                 .map_or_else(|| "no answer".to_owned(), |status| u16::from(status).to_string()),
             code: code_of(&source).unwrap_or_default().to_owned(),
-            source: Box::new(source),
+            reason: in_one_line(&source),
+        }
+    }
+
+    /// True if the same request may succeed later without anybody's help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Storage { .. } | Self::Contended { .. } => true,
+            Self::Settings(_) | Self::Damaged(_) | Self::NotJson { .. } | Self::TooMany { .. } => false,
         }
     }
 }

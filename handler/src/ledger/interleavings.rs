@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::documents::Documents;
-use super::keys::{BUSY_DELAY, Begin, Keys};
+use super::keys::{BUSY_DELAY, Begin, FORESIGHT, Keys, OVERDUE};
 use super::leases::Leases;
 use super::memory::Memory;
 use super::queue::{WorkKind, WorkMessage};
@@ -335,4 +335,41 @@ fn no_wish_is_lost_when_a_worker_dies_while_work_waits() {
         true,
     );
     assert!(runs > 100, "only {runs} schedules");
+}
+
+#[test]
+fn a_parked_message_that_is_lost_keeps_a_wish_out_only_until_it_is_overdue() {
+    let stage = Stage::new(1);
+    alone(&stage, stage.requester());
+    alone(&stage, stage.worker(1, Arc::default()));
+    let lost = std::mem::take(&mut stage.memory.state().messages);
+    assert!(lost.iter().any(|(message, _)| message.turn == Some(1)), "{lost:?}");
+    let fresh = WorkMessage::fresh(WorkKind::Spoke, KEY, "asked again without a wish of its own");
+    let now = stage.memory.state().now;
+    for (late, acts) in [(Duration::ZERO, false), (OVERDUE, false), (OVERDUE + BUSY_DELAY, true)] {
+        stage.memory.state().now = now + late;
+        let document = block_on(stage.keys.get(KEY)).unwrap();
+        assert_eq!(document.is_under_way(now + late), !acts, "{late:?}: {document:?}");
+        stage.memory.state().messages.push((fresh.clone(), now));
+        alone(&stage, stage.worker(1, Arc::default()));
+        let document = block_on(stage.keys.get(KEY)).unwrap();
+        assert_eq!(document.is_owed(), !acts, "{late:?}: {document:?}");
+    }
+}
+
+#[test]
+fn a_turn_that_nobody_gave_out_counts_as_a_fresh_wish() {
+    let stage = Stage::new(1);
+    alone(&stage, stage.requester());
+    alone(&stage, stage.worker(1, Arc::default()));
+    let turn = |turn| WorkMessage {
+        turn: Some(turn),
+        ..WorkMessage::fresh(WorkKind::Spoke, KEY, "forged")
+    };
+    let now = stage.memory.state().now;
+    stage.memory.state().messages.insert(0, (turn(1 + FORESIGHT + 1), now));
+    alone(&stage, stage.worker(1, Arc::default()));
+    let document = block_on(stage.keys.get(KEY)).unwrap();
+    assert!(document.is_owed() && document.turn == 1, "{document:?}");
+    drain(&stage, false);
 }

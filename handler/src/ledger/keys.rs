@@ -29,19 +29,28 @@
 //! 9. *A lease runs out under a slow worker and another one starts*: `done`, `parked` and `turn` only ever grow, and what
 //!    the slow one notes is true: it did look after it read `wanted`. Its writes to Azure are its own care
 //!    ([`KeyLease::remaining`]).
-//! 10. *A message fails five times and goes to the poison queue*: `wanted > done` stays and [`Keys::owed`] tells.
+//! 10. *A message fails five times and goes to the poison queue*: `wanted > done` stays and [`Keys::owed`] tells. If it was
+//!     the noted turn's, it would keep every covered wish out for ever; so a noted turn that is overdue by [`OVERDUE`] counts
+//!     as lost, and any message may act. If it was only late, both are good, and the first to wait again makes the other one
+//!     old (7).
+//! 11. *Storage fails while a turn is noted*: the next turn's message is under way, so nothing else is sent (8). Storage that
+//!     fails in any other place leaves the message itself: [`Keys::postpone`] puts it off without wearing it out.
+//! 12. *A message with a turn that nobody gave out*: turns go up one by one, so one that is more than [`FORESIGHT`] ahead is
+//!     no turn, and the message counts as a fresh wish.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::documents::{Document, Documents, Listing, digest};
+use super::counters::name_of;
+use super::documents::{Document, Documents, Listing};
 use super::error::LedgerError;
 use super::leases::{self, Lease, Leases};
 use super::queue::{Outbox, WorkKind, WorkMessage};
 use crate::clock::Clock;
+
+pub use super::counters::{FORESIGHT, KeyDocument, OVERDUE};
 
 /// When a message that met a held lease comes again: the lease has ended by then unless it was renewed.
 pub const BUSY_DELAY: Duration = leases::DURATION.saturating_add(Duration::from_secs(1));
@@ -51,62 +60,6 @@ pub const FIRST_RETRY: Duration = Duration::from_secs(60);
 
 /// The longest wait after a failure.
 pub const LAST_RETRY: Duration = Duration::from_secs(3600);
-
-/// The counters of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyDocument {
-    /// The key itself; the blob's name is only its digest.
-    pub key: String,
-    /// What the last wish asked for.
-    pub kind: WorkKind,
-    /// How many wishes there were.
-    pub wanted: u64,
-    /// How many of them are satisfied.
-    pub done: u64,
-    /// How many of them the message with `turn` covers.
-    pub parked: u64,
-    /// The place in the chain of the message that continues this work.
-    pub turn: u64,
-    /// Failures in a row.
-    pub attempts: u32,
-    /// When the first of them was.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub first_failed_at: Option<OffsetDateTime>,
-    /// When the last wish came.
-    #[serde(with = "time::serde::rfc3339")]
-    pub requested_at: OffsetDateTime,
-    /// Why the last wish came.
-    pub cause: String,
-    /// Since when something is wanted that is not done.
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    pub owed_since: Option<OffsetDateTime>,
-    /// When the cluster was created, by the last event that said so: AKS itself does not tell.
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    pub create_seen_at: Option<OffsetDateTime>,
-}
-
-impl Document for KeyDocument {
-    const FOLDER: &'static str = "keys/";
-
-    fn name(&self) -> String {
-        name_of(&self.key)
-    }
-}
-
-impl KeyDocument {
-    /// True if something is wanted that is not done.
-    #[must_use]
-    pub fn is_owed(&self) -> bool {
-        self.wanted > self.done
-    }
-
-    /// True if this message is the one to act on: something is owed, and no other message is under way for it.
-    fn calls_for(&self, message: &WorkMessage) -> bool {
-        let news = self.wanted > self.parked;
-        let in_turn = message.turn.is_some_and(|turn| turn >= self.turn);
-        self.is_owed() && (news || in_turn)
-    }
-}
 
 /// What a message may do.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,10 +90,29 @@ pub struct KeyLease {
     /// When the cluster was created, by the last event that said so.
     pub create_seen_at: Option<OffsetDateTime>,
     turn: u64,
+    last_plan: String,
+    unchanged: u32,
     lease: Lease,
 }
 
 impl KeyLease {
+    /// Notes what this look leaves to do, and gives how many looks before it left the same.
+    pub fn leaves(&mut self, plan: &str) -> u32 {
+        if self.last_plan == plan {
+            self.unchanged = self.unchanged.saturating_add(1);
+        } else {
+            plan.clone_into(&mut self.last_plan);
+            self.unchanged = 0;
+        }
+        self.unchanged
+    }
+
+    /// Notes that this look wrote something: whatever is left to do, it is not the same as before.
+    pub fn wrote(&mut self) {
+        self.last_plan.clear();
+        self.unchanged = 0;
+    }
+
     /// How long the key is certainly ours from `now`, in Azure seconds: to be checked before each write.
     #[must_use]
     pub fn remaining(&self, now: OffsetDateTime) -> Duration {
@@ -223,11 +195,16 @@ impl Keys {
                     cause: String::new(),
                     owed_since: None,
                     create_seen_at: None,
+                    parked_until: None,
+                    last_plan: String::new(),
+                    unchanged: 0,
                 });
                 if !document.is_owed() {
                     document.owed_since = Some(now);
                 }
                 document.wanted += 1;
+                // Somebody saw something happen: what was left unchanged until now may change at once.
+                document.unchanged = 0;
                 document.create_seen_at = document.create_seen_at.max(created_at);
                 document.kind = kind;
                 document.requested_at = now;
@@ -254,6 +231,7 @@ impl Keys {
         };
         match self.due(message).await? {
             Some(document) => Ok(Begin::Lease(KeyLease {
+                turn: document.turn.max(document.turn_of(message).unwrap_or(0)),
                 key: document.key,
                 kind: document.kind,
                 wanted: document.wanted,
@@ -261,7 +239,8 @@ impl Keys {
                 first_failed_at: document.first_failed_at,
                 owed_since: document.owed_since,
                 create_seen_at: document.create_seen_at,
-                turn: document.turn.max(message.turn.unwrap_or(0)),
+                last_plan: document.last_plan,
+                unchanged: document.unchanged,
                 lease,
             })),
             None => {
@@ -271,6 +250,14 @@ impl Keys {
                 Ok(Begin::Idle)
             }
         }
+    }
+
+    /// Sends a message again after `delay`, as it was: for work that could not even begin, or not be noted.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`]: the invocation fails and the host brings the message again.
+    pub async fn postpone(&self, message: &WorkMessage, delay: Duration) -> Result<(), LedgerError> {
+        self.outbox.send(message, delay).await
     }
 
     /// Keeps the key for another 60 Azure seconds; false if it was lost, and then nothing more may be written.
@@ -291,6 +278,7 @@ impl Keys {
             document.done = document.done.max(wanted);
             document.attempts = 0;
             document.first_failed_at = None;
+            document.unchanged = 0;
         })
         .await?;
         self.let_go(lease).await
@@ -346,23 +334,52 @@ impl Keys {
 
     async fn due(&self, message: &WorkMessage) -> Result<Option<KeyDocument>, LedgerError> {
         let document = self.get(&message.key).await?;
-        Ok(document.filter(|document| document.calls_for(message)))
+        let now = self.clock.now();
+        Ok(document.filter(|document| document.calls_for(message, now)))
     }
 
     async fn park<F>(&self, lease: KeyLease, delay: Duration, cause: &str, note: F) -> Result<Finish, LedgerError>
     where
         F: Fn(&mut KeyDocument) + Send + Sync,
     {
-        let turn = lease.turn + 1;
+        let turn = lease.turn.saturating_add(1);
         let message = WorkMessage {
             turn: Some(turn),
             ..WorkMessage::fresh(lease.kind, &lease.key, cause)
         };
+        let until = self.clock.now().checked_add(delay.try_into().unwrap_or_default());
         self.outbox.send(&message, delay).await?;
-        let wanted = lease.wanted;
+        let key = lease.key.clone();
+        // The next turn is under way. To fail from here on would bring this message again as well, and two would go on.
+        match self.note_parked(lease, turn, until, note).await {
+            Ok(finish) => Ok(finish),
+            Err(error) => {
+                tracing::warn!(key, turn, "the next turn was sent and could not be noted: {error}");
+                Ok(Finish::Settled)
+            }
+        }
+    }
+
+    async fn note_parked<F>(
+        &self,
+        lease: KeyLease,
+        turn: u64,
+        until: Option<OffsetDateTime>,
+        note: F,
+    ) -> Result<Finish, LedgerError>
+    where
+        F: Fn(&mut KeyDocument) + Send + Sync,
+    {
         self.note(&lease.key, |document| {
-            document.turn = document.turn.max(turn);
-            document.parked = document.parked.max(wanted);
+            if turn > document.turn {
+                document.turn = turn;
+                document.parked_until = until;
+            } else if turn == document.turn {
+                document.parked_until = document.parked_until.max(until);
+            }
+            document.parked = document.parked.max(lease.wanted);
+            document.last_plan.clone_from(&lease.last_plan);
+            document.unchanged = lease.unchanged;
             note(document);
         })
         .await?;
@@ -410,8 +427,4 @@ pub fn retry_delay(first: Duration, attempts: u32) -> Duration {
         .max(Duration::from_secs(1))
         .saturating_mul(1 << doublings)
         .min(LAST_RETRY)
-}
-
-fn name_of(key: &str) -> String {
-    format!("{}{}.json", KeyDocument::FOLDER, digest(key))
 }

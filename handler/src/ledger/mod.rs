@@ -8,6 +8,7 @@ pub mod account;
 pub mod archive;
 pub mod blobs;
 pub mod contributions;
+mod counters;
 pub mod documents;
 pub mod error;
 pub mod installed;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use azure_core::http::HttpClient;
 
 use crate::clock::Clock;
+use crate::transport::Bounded;
 use archive::Archive;
 use blobs::Blobs;
 use contributions::Contributions;
@@ -75,7 +77,7 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger and makes its container and queue if they are not there.
     ///
-    /// `transport` carries every request; retries are the caller's, by bringing the work again.
+    /// `transport` carries every request, each within [`crate::transport::REQUEST_TIMEOUT`]; retries are the caller's, by bringing the work again.
     ///
     /// # Errors
     /// [`LedgerError::Settings`] if a credential is missing, [`LedgerError::Storage`] if storage refuses or is not reached.
@@ -84,6 +86,8 @@ impl Ledger {
         transport: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
+        // The SDK's clients wait for an answer as long as the connection lives.
+        let transport: Arc<dyn HttpClient> = Arc::new(Bounded::new(transport, Arc::clone(&clock)));
         let blobs = Blobs::new(&settings, Arc::clone(&transport), Arc::clone(&clock))?;
         let queue = WorkQueue::new(&settings, transport, Arc::clone(&clock))?;
         blobs.ensure_container().await?;

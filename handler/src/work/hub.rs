@@ -36,14 +36,19 @@ struct Wishes {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Result<Next, Failure> {
+pub(super) async fn look(
+    app: &App,
+    config: &Config,
+    lease: &mut KeyLease,
+    deadline: OffsetDateTime,
+) -> Result<Next, Failure> {
     let hub = &lease.key.clone();
     if !config.hubs.contains_key(hub) {
         return Ok(Next::Settled {
             line: "dropped: no hub of this name is configured".to_owned(),
         });
     }
-    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), hub).await?;
+    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), hub, deadline).await?;
     for ended in running.ended.iter().filter(|e| e.fault.is_none()) {
         wake(app, &ended.clusters).await?;
     }
@@ -67,7 +72,16 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
         });
     }
     let clusters: Vec<String> = wishes.contributions.keys().map(ResourceId::key).collect();
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &clusters).await?;
+    let applied = apply(
+        &app.arm,
+        &app.ledger,
+        app.clock.as_ref(),
+        lease,
+        &plan,
+        &clusters,
+        deadline,
+    )
+    .await?;
     if applied.finished {
         wake(app, &clusters).await?;
     }
@@ -82,7 +96,9 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
     }
     write_hub(app, hub, &report).await?;
     let wrote = !applied.written.is_empty();
-    let waits = !applied.busy.is_empty() || !applied.changed.is_empty();
+    let waits = [&applied.busy, &applied.changed, &applied.late]
+        .iter()
+        .any(|steps| !steps.is_empty());
     Ok(next(&plan, &running, wrote, waits))
 }
 
@@ -105,7 +121,8 @@ fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
             line: "the mode holds the rules back".to_owned(),
         };
     }
-    if waits || !plan.steps.is_empty() {
+    let at_work = plan.waits.iter().any(|w| matches!(w, Wait::AtRest { .. }));
+    if waits || at_work || !plan.steps.is_empty() {
         return wait(BUSY, "somebody else is updating the firewall");
     }
     if plan.waits.contains(&Wait::Hub) {

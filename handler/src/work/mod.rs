@@ -19,6 +19,10 @@ use crate::ledger::queue::WorkKind;
 
 pub use outcome::{HubReport, HubState, Report};
 
+/// For how long a look begins further steps; then it leaves the rest to the next one. The host would end an invocation that
+/// lasts for minutes, and everything it holds with it.
+const LOOK: Duration = Duration::from_secs(45);
+
 /// What comes after a look. Durations are Azure seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -54,9 +58,10 @@ pub async fn look(app: &App, lease: &mut KeyLease) -> Next {
             };
         }
     };
+    let deadline = app.clock.now() + LOOK;
     let looked = match lease.kind {
-        WorkKind::Spoke | WorkKind::Offboard => spoke::look(app, config, lease).await,
-        WorkKind::Hub => hub::look(app, config, lease).await,
+        WorkKind::Spoke | WorkKind::Offboard => spoke::look(app, config, lease, deadline).await,
+        WorkKind::Hub => hub::look(app, config, lease, deadline).await,
     };
     match looked {
         Ok(next) => next,

@@ -8,12 +8,14 @@ use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Age, Plan, State, Wait, plan_spoke};
 use serde_json::json;
 
+use time::OffsetDateTime;
+
 use super::Next;
 use super::failure::{Failure, of_fault, pause_after};
 use super::outcome::{Report, write};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply, resume};
-use crate::ledger::keys::KeyLease;
+use crate::ledger::keys::{KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
 
@@ -26,7 +28,12 @@ const RULES: Duration = Duration::from_secs(300);
 /// When to look again at a hub that is down or a cluster that AKS works on.
 const LATER: Duration = Duration::from_secs(120);
 
-pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Result<Next, Failure> {
+pub(super) async fn look(
+    app: &App,
+    config: &Config,
+    lease: &mut KeyLease,
+    deadline: OffsetDateTime,
+) -> Result<Next, Failure> {
     let key = &lease.key.clone();
     let Ok(id) = ResourceId::parse(key) else {
         return Ok(Next::Settled {
@@ -39,7 +46,7 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
             line: "dropped: the cluster is not in the configured scope".to_owned(),
         });
     }
-    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), key).await?;
+    let running = resume(&app.arm, &app.ledger, app.clock.as_ref(), key, deadline).await?;
     if running.ended.is_empty() && running.next_due.is_some() {
         return Ok(pause(app, &running));
     }
@@ -53,10 +60,16 @@ pub(super) async fn look(app: &App, config: &Config, lease: &mut KeyLease) -> Re
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let plan = plan_spoke(&estate, config, &id, age);
     contribute(app, &plan).await?;
-    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[]).await?;
+    let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let report = report(&plan, &applied, &running);
     write(app, key, &report).await?;
-    Ok(next(&plan, &applied, &running, &report))
+    let unchanged = if applied.written.is_empty() {
+        lease.leaves(&plan.id)
+    } else {
+        lease.wrote();
+        0
+    };
+    Ok(next(&plan, &applied, &running, &report, unchanged))
 }
 
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.
@@ -74,13 +87,14 @@ async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
         return Ok(());
     }
     // A wish that is owed is not yet one that will be worked on: whoever made it may have died before its message was sent.
-    // Only a hub that waits for Azure is known to have its next message under way; asking once more costs one idle look.
+    // Only a hub that waits for Azure is known to have its next message under way, until that is overdue; asking once more
+    // costs one idle look.
     let under_way = app
         .ledger
         .keys
         .get(hub)
         .await?
-        .is_some_and(|document| document.is_owed() && document.parked >= document.wanted);
+        .is_some_and(|document| document.is_under_way(app.clock.now()));
     if news || !under_way {
         app.ledger
             .keys
@@ -119,19 +133,22 @@ fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
 }
 
 /// What comes next. A failed operation is tried again with a growing delay, or a fault of Azure's would be hammered.
-fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report) -> Next {
+///
+/// `unchanged` looks before this one left the same plan.
+fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report, unchanged: u32) -> Next {
     let line = line(plan, report);
     if let Some(first) = pause_after(running.ended.iter().filter_map(|e| e.fault.as_ref())) {
         return Next::Retry { first, line };
     }
-    if !applied.written.is_empty() || !applied.busy.is_empty() {
+    let begun = [&applied.written, &applied.busy, &applied.late];
+    if begun.iter().any(|steps| !steps.is_empty()) {
         return Next::Wait { after: SOON, line };
     }
     if !applied.changed.is_empty() {
         // Somebody else is at work on it; with a growing pause, or two writers would chase each other.
         return Next::Retry { first: AGAIN, line };
     }
-    let pause = plan.waits.iter().filter_map(pause_for).min();
+    let pause = plan.waits.iter().filter_map(|wait| pause_for(wait, unchanged)).min();
     match (plan.state, pause) {
         (Some(State::Waiting | State::Broken | State::Prepared), Some(after)) => Next::Wait { after, line },
         // A startable step that was not written shares its lane with one that was; it is next.
@@ -140,14 +157,17 @@ fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report) -> N
     }
 }
 
-fn pause_for(wait: &Wait) -> Option<Duration> {
-    match wait {
-        Wait::Peering | Wait::AtRest { .. } => Some(SOON),
-        Wait::Rules => Some(RULES),
-        Wait::Cluster { .. } | Wait::Hub => Some(LATER),
+/// When to look again at what is waited for. What stays as it is for long waits for a person, whether it says so or not (a
+/// peering that nobody connects again, a cluster that failed), so each look at the same plan doubles the pause.
+fn pause_for(wait: &Wait, unchanged: u32) -> Option<Duration> {
+    let first = match wait {
+        Wait::Peering | Wait::AtRest { .. } => SOON,
+        Wait::Cluster { .. } | Wait::Hub => LATER,
+        Wait::Rules => return Some(RULES),
         // A person's word comes as an event or a command.
-        Wait::Person { .. } | Wait::Approval | Wait::Observing | Wait::Step { .. } => None,
-    }
+        Wait::Person { .. } | Wait::Approval | Wait::Observing | Wait::Step { .. } => return None,
+    };
+    Some(retry_delay(first, unchanged.saturating_add(1)))
 }
 
 fn pause(app: &App, running: &Running) -> Next {

@@ -195,6 +195,16 @@ pub fn children(pid: u32) -> Vec<u32> {
     found
 }
 
+/// The one process that the stand-in host, and so `local`, has started.
+pub async fn handler_of(running: &Running) -> u32 {
+    let found = until("a handler", || {
+        Some(children(running.pid)).filter(|found| !found.is_empty())
+    })
+    .await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0]
+}
+
 /// The words a process was started with.
 pub fn command_line(pid: u32) -> Vec<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

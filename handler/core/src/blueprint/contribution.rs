@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::HubFacts;
+use super::{HubFacts, route_table_id};
 use crate::catalogue::Feature;
+use crate::config::Config;
 use crate::estate::{ClusterView, Estate, VnetView};
 use crate::ids::ResourceId;
 use crate::proof::{NextHop, intervals};
@@ -23,7 +24,8 @@ pub struct Contribution {
     pub cluster: ResourceId,
     /// The hub's name in the configuration.
     pub hub: String,
-    /// The prefixes from which the cluster's nodes and pods send, in order.
+    /// The prefixes from which the cluster's nodes and pods send, and those of every other subnet of their network that carries
+    /// our table, in order.
     pub prefixes: Vec<Ipv4Net>,
     /// The API server's public name, unless it is private.
     pub api_server: Option<String>,
@@ -32,23 +34,40 @@ pub struct Contribution {
     /// The network's own DNS servers that are asked through the firewall, in order.
     #[serde(default)]
     pub dns_servers: Vec<Ipv4Addr>,
+    /// Prefixes that our group still lets out for the cluster and that were seen to be in no subnet with our table, in order.
+    /// No other prefix is ever taken away from a cluster that exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Ipv4Net>,
 }
 
 /// What `cluster` needs from `hub`, or `None` while its network or one of its subnets is unknown: a contribution with a
 /// missing prefix would look complete and leave nodes without rules.
+///
+/// A subnet that carries our table is led to the firewall whether or not a pool of the cluster is left in it: without rules
+/// whoever lives there next would be cut off.
 #[must_use]
 pub fn contribution(
     estate: &Estate,
+    config: &Config,
     id: &ResourceId,
     cluster: &ClusterView<'_>,
     hub: &str,
     facts: &HubFacts,
 ) -> Option<Contribution> {
     let subnets = cluster.subnets();
-    let vnet = estate.vnet(&subnets.first()?.parent()?)?;
+    let vnet_id = subnets.first()?.parent()?;
+    let vnet = estate.vnet(&vnet_id)?;
+    let table = route_table_id(config, &vnet_id);
     let mut prefixes = Vec::new();
     for subnet in &subnets {
         prefixes.extend(estate.subnet(subnet)?.prefixes());
+    }
+    for subnet in vnet.subnets() {
+        // Its own document may be the later read.
+        let latest = estate.subnet(&vnet_id.child("subnets", subnet.name()));
+        if let Some(led) = latest.filter(|s| s.route_table().as_ref() == Some(&table)) {
+            prefixes.extend(led.prefixes());
+        }
     }
     prefixes.sort();
     prefixes.dedup();
@@ -75,6 +94,7 @@ pub fn contribution(
         api_server,
         features: features.into_iter().filter(|(_, on)| *on).map(|(f, _)| f).collect(),
         dns_servers,
+        released: Vec::new(),
     })
 }
 

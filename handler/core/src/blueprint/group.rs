@@ -233,7 +233,7 @@ fn collection<'a>(collections: &'a mut Vec<Value>, name: &str, priority: u32) ->
     }
 }
 
-fn empty_collection(name: &str, priority: u32) -> Value {
+pub(super) fn empty_collection(name: &str, priority: u32) -> Value {
     json!({
         "ruleCollectionType": "FirewallPolicyFilterRuleCollection",
         "name": name,
@@ -244,7 +244,7 @@ fn empty_collection(name: &str, priority: u32) -> Value {
 }
 
 /// What decides over all rules of a collection: rules of ours under `Deny` or at another priority are not what we asked for.
-fn frame(collection: &Value) -> String {
+pub(super) fn frame(collection: &Value) -> String {
     let action = collection
         .pointer("/action/type")
         .and_then(Value::as_str)
@@ -274,12 +274,12 @@ fn merge_rule(old: Option<&Map<String, Value>>, wanted: Map<String, Value>) -> M
     merged
 }
 
-fn collection_name(config: &Config, network: bool, priority: u32) -> String {
+pub(super) fn collection_name(config: &Config, network: bool, priority: u32) -> String {
     let kind = if network { "network" } else { "application" };
     format!("{}-{kind}-{priority}", config.naming.prefix)
 }
 
-fn is_ours(collection: &Value, config: &Config) -> bool {
+pub(super) fn is_ours(collection: &Value, config: &Config) -> bool {
     let name = collection_text(collection);
     let rest = name.strip_prefix(config.naming.prefix.as_str()).and_then(|rest| {
         rest.strip_prefix("-network-")
@@ -296,7 +296,7 @@ fn collection_text(collection: &Value) -> String {
         .to_owned()
 }
 
-fn rules_of(collection: &Value) -> &[Value] {
+pub(super) fn rules_of(collection: &Value) -> &[Value] {
     collection
         .get("rules")
         .and_then(Value::as_array)
@@ -314,7 +314,7 @@ fn belongs_to(rule: &Value, hash: &str) -> bool {
 }
 
 /// The hash of the cluster that a rule of ours serves; `None` for a rule that somebody put into our collection.
-fn part_of(rule: &Value) -> Option<&str> {
+pub(super) fn part_of(rule: &Value) -> Option<&str> {
     const DIGITS: usize = 10;
     let name = rule.get("name").and_then(Value::as_str)?;
     let (_, hash) = name.rsplit_once('-')?;
@@ -322,7 +322,7 @@ fn part_of(rule: &Value) -> Option<&str> {
 }
 
 /// What of a rule is ours, for comparison: a description that somebody added is not a difference.
-fn owned(rule: &Value) -> String {
+pub(super) fn owned(rule: &Value) -> String {
     let mut mine = sorted(rule);
     if let Some(fields) = mine.as_object_mut() {
         fields.retain(|key, _| OWNED.contains(&key.as_str()));

@@ -86,15 +86,13 @@ fn egress_ip(estate: &Estate, hub: &Hub) -> Result<Ipv4Addr, Finding> {
             "Attach exactly one public IP address and no prefix to the NAT gateway of AzureFirewallSubnet.",
         )
     };
-    let nat = estate
-        .nat_gateway(&hub.nat_gateway)
-        .ok_or_else(|| {
-            Finding::blocking(
-                Code::NatGatewayNotFound,
-                format!("the NAT gateway {} was not found", hub.nat_gateway),
-                "Name the NAT gateway of AzureFirewallSubnet in the hub's nat_gateway setting.",
-            )
-        })?;
+    let nat = estate.nat_gateway(&hub.nat_gateway).ok_or_else(|| {
+        Finding::blocking(
+            Code::NatGatewayNotFound,
+            format!("the NAT gateway {} was not found", hub.nat_gateway),
+            "Name the NAT gateway of AzureFirewallSubnet in the hub's nat_gateway setting.",
+        )
+    })?;
     if !nat.public_ip_prefixes().is_empty() {
         return Err(refuse(format!(
             "the NAT gateway {} has a public IP prefix",

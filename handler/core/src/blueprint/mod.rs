@@ -5,6 +5,7 @@ mod contribution;
 mod group;
 mod hub;
 mod rules;
+mod shrink;
 mod spoke;
 
 use crate::config::Config;
@@ -16,7 +17,9 @@ pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
 pub use hub::{HubFacts, hub_facts, serving_hub};
 pub(crate) use rules::protocol_type;
+pub(crate) use rules::{APPLICATION_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};
+pub(crate) use shrink::{carries_at_least, only_adds, prefixes_by_part, uncovered};
 pub use spoke::{PeeringSide, PlannedRoute, SpokeBlueprint, SubnetAttachment, spoke_blueprint};
 
 /// The id of our route table for a spoke. One table serves all subnets of the spoke; it lies beside the network, because

@@ -80,6 +80,30 @@ pub(super) fn is_broad(destination: &str) -> bool {
     destination == "*" || destination == "Internet" || broad_network() || broad_range()
 }
 
+/// True if the addresses of all destinations together are half of the internet or more.
+pub(super) fn are_broad(destinations: &[String]) -> bool {
+    let mut ranges: Vec<(u64, u64)> = destinations.iter().filter_map(|d| numbers(d)).collect();
+    ranges.sort_unstable();
+    let (mut covered, mut next) = (0, 0);
+    for (first, last) in ranges {
+        let first = first.max(next);
+        if first <= last {
+            covered += last - first + 1;
+            next = last + 1;
+        }
+    }
+    covered >= 1 << 31
+}
+
+/// The first and last address of a network, range or address, as numbers.
+fn numbers(destination: &str) -> Option<(u64, u64)> {
+    let network = |net: Ipv4Net| (net.network(), net.broadcast());
+    let (first, last) = range(destination)
+        .or_else(|| destination.parse().ok().map(network))
+        .or_else(|| destination.parse().ok().map(|address| (address, address)))?;
+    Some((u32::from(first).into(), u32::from(last).into()))
+}
+
 fn check_network(text: &str) -> Result<(), Wrong> {
     let allowed = "an IPv4 network such as 203.0.113.0/24, an address, a range such as 203.0.113.1-203.0.113.9, or *";
     if text == "*" || text.parse::<Ipv4Addr>().is_ok() || range(text).is_some() {

@@ -8,10 +8,15 @@ use super::address::{self, Wrong};
 use super::hub::region;
 use super::rules::{IpProtocol, NetworkRule, OperatorRules};
 use super::{Config, ConfigError, Credential, Hub};
+use crate::blueprint::{APPLICATION_PRIORITY, NETWORK_PRIORITY};
 use crate::ids::ResourceId;
+use crate::names;
 
 /// Priorities of rule collections and their groups [Azure: 100 to 65000].
 const PRIORITIES: std::ops::RangeInclusive<u32> = 100..=65_000;
+
+/// The longest name of an operator's rule: Azure takes 80 characters, and `op-`, a dash and ten digits go around it.
+const RULE_NAME: usize = names::MAX_LENGTH - "op-".len() - "-0123456789".len();
 
 type Checked = Result<(), ConfigError>;
 
@@ -218,7 +223,7 @@ fn check_rules(path: &str, rules: &OperatorRules) -> Checked {
 
 fn check_rule_name(path: &str, name: &str, seen: &mut BTreeMap<String, String>) -> Checked {
     let path = format!("{path}.name");
-    let legal = (1..=80).contains(&name.len())
+    let legal = (1..=RULE_NAME).contains(&name.len())
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
@@ -228,7 +233,9 @@ fn check_rule_name(path: &str, name: &str, seen: &mut BTreeMap<String, String>) 
         return refuse(
             path,
             format!("{name:?} is no name for a rule"),
-            "1 to 80 letters, digits, dots, dashes and underscores, beginning with a letter or digit, ending with one or _",
+            format!(
+                "1 to {RULE_NAME} letters, digits, dots, dashes and underscores, beginning with a letter or digit, ending with one or _"
+            ),
         );
     }
     match seen.insert(name.to_ascii_lowercase(), path.clone()) {
@@ -277,9 +284,10 @@ fn check_ports(path: &str, rule: &NetworkRule) -> Checked {
 /// Azure Firewall asks network rules before application rules, so one that lets everything through on a web port hides every
 /// application rule there: AKS's own on 80 and 443, which are always present, and the operator's on theirs.
 fn check_not_shadowing(path: &str, rule: &NetworkRule, rules: &OperatorRules) -> Checked {
-    let Some(broad) = rule.destinations.iter().position(|d| address::is_broad(d)) else {
+    let one = rule.destinations.iter().position(|d| address::is_broad(d));
+    if one.is_none() && !address::are_broad(&rule.destinations) {
         return Ok(());
-    };
+    }
     if !rule
         .protocols
         .iter()
@@ -293,7 +301,7 @@ fn check_not_shadowing(path: &str, rule: &NetworkRule, rules: &OperatorRules) ->
             .filter_map(|p| address::port_range(p))
             .any(|(first, last)| (first..=last).contains(&port))
     };
-    let field = format!("{path}[{broad}]");
+    let field = one.map_or_else(|| path.to_owned(), |index| format!("{path}[{index}]"));
     for other in &rules.application {
         if let Some(protocol) = other.protocols.iter().find(|protocol| covers(protocol.port)) {
             return refuse(
@@ -326,21 +334,41 @@ fn check_priority(path: &str, priority: u32) -> Checked {
     refuse(path, format!("{priority} is out of range"), "100 to 65000")
 }
 
-/// Rules of one priority share a collection, and a collection holds one kind of rule.
+/// Rules of one priority share a collection, and a collection holds one kind of rule. Rules without a priority take that of the
+/// rules AKS needs, which are always there.
 fn check_priorities_apart(path: &str, rules: &OperatorRules) -> Checked {
-    for (index, rule) in rules.network.iter().enumerate() {
-        let taken = rules
-            .application
-            .iter()
-            .find(|other| other.priority.is_some() && other.priority == rule.priority);
-        if let Some(other) = taken {
+    let allowed = "priorities that application and network rules do not share";
+    for (index, rule) in rules.application.iter().enumerate() {
+        if rule.priority == Some(NETWORK_PRIORITY) {
             return refuse(
-                format!("{path}.network[{index}].priority"),
+                format!("{path}.application[{index}].priority"),
+                format!(
+                    "{NETWORK_PRIORITY} is the priority of the network rules that AKS needs, and a collection holds one kind of rule"
+                ),
+                allowed,
+            );
+        }
+    }
+    for (index, rule) in rules.network.iter().enumerate() {
+        let field = format!("{path}.network[{index}].priority");
+        let Some(priority) = rule.priority else { continue };
+        if priority == APPLICATION_PRIORITY {
+            return refuse(
+                field,
+                format!(
+                    "{APPLICATION_PRIORITY} is the priority of the application rules that AKS needs, and a collection holds one kind of rule"
+                ),
+                allowed,
+            );
+        }
+        if let Some(other) = rules.application.iter().find(|other| other.priority == Some(priority)) {
+            return refuse(
+                field,
                 format!(
                     "is the priority of the application rule {:?} too, and a collection holds one kind of rule",
                     other.name
                 ),
-                "priorities that application and network rules do not share",
+                allowed,
             );
         }
     }

@@ -30,10 +30,12 @@ pub enum Kind {
     PublicIp,
     /// A load balancer.
     LoadBalancer,
+    /// A network security group.
+    NetworkSecurityGroup,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (
             Self::ManagedCluster,
             "Microsoft.ContainerService/managedClusters",
@@ -58,6 +60,11 @@ impl Kind {
         (Self::NatGateway, "Microsoft.Network/natGateways", NETWORK),
         (Self::PublicIp, "Microsoft.Network/publicIPAddresses", NETWORK),
         (Self::LoadBalancer, "Microsoft.Network/loadBalancers", NETWORK),
+        (
+            Self::NetworkSecurityGroup,
+            "Microsoft.Network/networkSecurityGroups",
+            NETWORK,
+        ),
     ];
 
     /// The kind of a resource, if it is one of ours.

@@ -175,6 +175,12 @@ impl<'a> SubnetView<'a> {
         id(self.body, "/properties/natGateway/id")
     }
 
+    /// The attached network security group.
+    #[must_use]
+    pub fn security_group(&self) -> Option<ResourceId> {
+        id(self.body, "/properties/networkSecurityGroup/id")
+    }
+
     /// The services to which the subnet is delegated.
     #[must_use]
     pub fn delegations(&self) -> Vec<&'a str> {

@@ -90,6 +90,7 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
     // subnet within its network with fewer fields or in another form.
     for subnet in cluster.subnets() {
         wanted.extend(estate.subnet(&subnet).and_then(|s| s.route_table()));
+        wanted.extend(estate.subnet(&subnet).and_then(|s| s.security_group()));
         wanted.insert(subnet);
     }
     for vnet_id in cluster.subnets().iter().filter_map(ResourceId::parent) {

@@ -116,6 +116,7 @@ fn of_resource(event: &Event, action: Option<&str>) -> Result<Relevance, String>
     let resource = event.resource.clone();
     let resource_type = resource.resource_type();
     if resource.is_type(CLUSTER) {
+        let resource = plain_cluster(resource)?;
         return match (&event.kind, action) {
             (EventKind::DeleteSuccess, _) => Ok(Relevance::Offboard { cluster: resource }),
             (EventKind::ActionSuccess, Some(action))
@@ -152,8 +153,9 @@ fn of_resource(event: &Event, action: Option<&str>) -> Result<Relevance, String>
         );
         return resource
             .parent()
-            .map(|cluster| Relevance::Spoke { cluster, why })
-            .ok_or_else(|| format!("{resource} is a pool of no cluster"));
+            .ok_or_else(|| format!("{resource} is a pool of no cluster"))
+            .and_then(plain_cluster)
+            .map(|cluster| Relevance::Spoke { cluster, why });
     }
     let folded = resource_type.to_ascii_lowercase();
     let is_network = NETWORK.iter().any(|known| {
@@ -168,6 +170,20 @@ fn of_resource(event: &Event, action: Option<&str>) -> Result<Relevance, String>
         "{:?} on {resource} is nothing that we look after",
         event.operation
     ))
+}
+
+/// The cluster, if its id has the one form that AKS gives: in a resource group, under no other resource, with names of the
+/// lengths that Azure allows. Anything else is made up, and would be asked for again and again.
+fn plain_cluster(id: ResourceId) -> Result<ResourceId, String> {
+    const GROUP: usize = 90;
+    const NAME: usize = 63;
+    let group = id.resource_group().unwrap_or_default();
+    let plain = ResourceId::in_group(id.subscription(), group, CLUSTER, id.name());
+    let fits = (1..=GROUP).contains(&group.chars().count()) && (1..=NAME).contains(&id.name().chars().count());
+    if fits && plain == id {
+        return Ok(id);
+    }
+    Err("its resource is no id that AKS gives to a cluster".to_owned())
 }
 
 fn within_scope(relevance: Relevance, scope: &Scope) -> Relevance {

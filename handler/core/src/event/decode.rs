@@ -131,11 +131,14 @@ fn caller(data: &Map<String, Value>) -> Option<String> {
     OBJECT_ID_CLAIMS.iter().find_map(|claim| optional(&claims, claim))
 }
 
-/// RFC 3339, and forgivingly what Azure's tools make of it: a blank for the `T`, no zone for UTC.
+/// RFC 3339, and forgivingly what Azure's tools make of it: a blank for the `T`, no zone for UTC. A year that no event of Azure's
+/// can have counts as none: at the edges of time, adding to it is an overflow.
 fn time(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim().replacen(' ', "T", 1);
     let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
-    parse(&text).or_else(|| parse(&format!("{text}Z")))
+    parse(&text)
+        .or_else(|| parse(&format!("{text}Z")))
+        .filter(|time| (2000..=2200).contains(&time.year()))
 }
 
 /// An object, or the object in a text; none if the value is of another type.

@@ -14,8 +14,8 @@ use crate::estate::{Estate, Kind, at_rest, rule_collection_groups};
 use crate::finding::Code;
 use crate::ids::ResourceId;
 
-/// Findings that end with two whole, connected peerings.
-const PEERING: [Code; 5] = [
+/// Findings that end with two whole, connected peerings, and that only a person ends.
+pub(super) const PEERING: [Code; 5] = [
     Code::ForeignPeering,
     Code::NoPathToFirewall,
     Code::PeeringDisconnected,

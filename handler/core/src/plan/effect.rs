@@ -33,7 +33,8 @@ pub fn after(estate: &Estate, step: &Step) -> Estate {
         | Kind::FirewallPolicy
         | Kind::NatGateway
         | Kind::PublicIp
-        | Kind::LoadBalancer => {}
+        | Kind::LoadBalancer
+        | Kind::NetworkSecurityGroup => {}
     }
     next
 }

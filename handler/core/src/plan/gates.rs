@@ -2,7 +2,8 @@
 //! that time or Azure ends, or with a finding that only a person ends.
 
 use super::Wait;
-use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, rule_collection_group_id};
+use super::writes::is_contradicted;
+use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, carries_at_least, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
 use crate::estate::{ClusterView, Estate, at_rest, rule_collection_groups, text};
 use crate::finding::{Code, Finding};
@@ -66,8 +67,23 @@ pub(super) fn reservations_of_switched(scene: &Scene<'_>) -> Gates {
     gates
 }
 
+/// AKS leaves a cluster in `Failed` or `Canceled` until somebody starts another operation on it, which is an event.
+pub(super) fn stopped_cluster(cluster: &ClusterView<'_>) -> Option<Finding> {
+    let state = cluster.provisioning_state();
+    let ended = ["Failed", "Canceled"].iter().any(|s| state.eq_ignore_ascii_case(s));
+    ended.then(|| {
+        Finding::blocking(
+            Code::ClusterFailed,
+            format!("the last operation on {} ended as {state}", cluster.name()),
+            "Repeat it or reconcile the cluster (az aks update); its next event starts Hubward again.",
+        )
+    })
+}
+
 fn cluster_at_rest(scene: &Scene<'_>, gates: &mut Gates) {
-    if !scene.cluster.is_succeeded() {
+    if let Some(finding) = stopped_cluster(&scene.cluster) {
+        gates.findings.push(finding);
+    } else if !scene.cluster.is_succeeded() {
         gates.waits.push(Wait::Cluster {
             state: scene.cluster.provisioning_state().to_owned(),
         });
@@ -99,6 +115,19 @@ fn network_at_rest(scene: &Scene<'_>, gates: &mut Gates) {
     if vnet.has_failed() && !repeated {
         gates.findings.push(failed_network("network", vnet_id));
     }
+    let table = &scene.blueprint.route_table;
+    if is_contradicted(scene, table) {
+        gates.findings.push(Finding::warning(
+            Code::NotRead,
+            format!(
+                "Azure says that the route table {} does not exist, and a subnet of {} names it",
+                table.name(),
+                vnet_id.name()
+            ),
+            "Nothing is written to the table until both answers agree.",
+        ));
+        moving.push((table.clone(), false));
+    }
     let waits = moving.into_iter().filter(|(_, at_rest)| !at_rest);
     gates.waits.extend(waits.map(|(id, _)| Wait::AtRest { id }));
 }
@@ -115,13 +144,14 @@ fn failed_network(what: &str, id: &ResourceId) -> Finding {
 }
 
 /// Rules count when Azure says that the group, its policy and the firewall are done: a group shows wanted rules while the
-/// firewall still enforces the old ones.
+/// firewall still enforces the old ones. While AKS is at work the cluster keeps rules for which its document does not ask.
 fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
     let estate = scene.estate;
     let group = estate.get(&rule_collection_group_id(scene.config, &scene.facts.policy));
     let live = group.is_some_and(|g| {
         text(g, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))
-            && carries(scene.config, scene.hub, g, scene.contribution)
+            && (carries(scene.config, scene.hub, g, scene.contribution)
+                || !scene.cluster.is_succeeded() && carries_at_least(scene.config, scene.hub, g, scene.contribution))
     });
     let settled = estate.policy(&scene.facts.policy).is_some_and(|p| p.is_succeeded())
         && estate.firewall(&scene.hub.firewall).is_some_and(|f| f.is_at_rest());

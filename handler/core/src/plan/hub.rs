@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use super::reservations::reservations_of_hub;
 use super::{Plan, Step, Wait};
-use crate::blueprint::{Contribution, GroupEdit, Tombstone, edit_group, hub_facts, requirements};
+use crate::blueprint::{
+    Contribution, GroupEdit, Tombstone, edit_group, hub_facts, prefixes_by_part, requirements, uncovered,
+};
 use crate::config::{Config, Hub};
 use crate::estate::{Estate, at_rest, has_failed};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
+use crate::names;
 use crate::proof::{Firewall, Flow, Verdict};
 
 /// Plans the hub's rules from the contributions to it; those to other hubs are passed over.
@@ -45,15 +48,24 @@ pub fn plan_hub(
     if present.is_none() && !estate.is_absent(&group) {
         return plan.seal(estate);
     }
-    let ours: BTreeMap<ResourceId, Contribution> = contributions
+    if let Some(finding) = contradicted(estate, &facts.policy, &group) {
+        plan.findings.push(finding);
+        plan.waits.push(Wait::AtRest { id: group });
+        return plan.seal(estate);
+    }
+    let mut ours: BTreeMap<ResourceId, Contribution> = contributions
         .iter()
         .filter(|(_, contribution)| contribution.hub == name)
         .map(|(id, contribution)| (id.clone(), contribution.clone()))
         .collect();
+    plan.findings
+        .extend(keep_unreleased(config, present, &mut ours, tombstones));
     let edit = edit_group(config, hub, &facts.policy, present, &ours, tombstones);
     plan.findings.extend(reservations_of_hub(estate, hub));
     let failed = present.is_some_and(has_failed);
     if !edit.changed && !failed {
+        // What is being written is not in force, whoever writes it.
+        plan.waits.extend(busy(estate, hub, &facts.policy, present));
         if let Some(finding) = failed_elsewhere(estate, hub, &facts.policy) {
             plan.findings.push(finding);
             plan.waits.push(Wait::Hub);
@@ -73,6 +85,52 @@ pub fn plan_hub(
     }
     plan.hold(config.mode);
     plan.seal(estate)
+}
+
+/// A group that was not found although its policy lists it was not read: making it would replace what it holds.
+fn contradicted(estate: &Estate, policy: &ResourceId, group: &ResourceId) -> Option<Finding> {
+    let listed = estate.policy(policy)?.rule_collection_groups().contains(group);
+    (listed && estate.is_absent(group)).then(|| {
+        Finding::warning(
+            Code::NotRead,
+            format!(
+                "Azure says that the rules {} do not exist, and the policy {} lists them",
+                group.name(),
+                policy.name()
+            ),
+            "Nothing is written until both answers agree.",
+        )
+    })
+}
+
+/// Leaves out the contributions that would take rules away from prefixes that nobody has seen to be free: their parts stay as
+/// they are, and the other clusters are served.
+fn keep_unreleased(
+    config: &Config,
+    present: Option<&Value>,
+    contributions: &mut BTreeMap<ResourceId, Contribution>,
+    tombstones: &[Tombstone],
+) -> Vec<Finding> {
+    let parts = present.map(|group| prefixes_by_part(config, group)).unwrap_or_default();
+    let mut findings = Vec::new();
+    contributions.retain(|cluster, contribution| {
+        let free: Vec<_> = contribution.prefixes.iter().chain(&contribution.released).copied().collect();
+        let part = parts.get(&names::hash(cluster));
+        let lost = part.map_or_else(Vec::new, |part| uncovered(part, &free));
+        let Some(prefix) = lost.first().filter(|_| !tombstones.iter().any(|t| t.cluster == *cluster)) else {
+            return true;
+        };
+        findings.push(Finding::blocking(
+            Code::PlanRefused,
+            format!(
+                "the rules of {} let {prefix} out, its contribution does not, and nobody has seen that no subnet uses it",
+                cluster.name()
+            ),
+            "The rules of this cluster stay as they are; its next look, by an event or the sweep, tells which prefixes are free.",
+        ));
+        false
+    });
+    findings
 }
 
 /// The policy with every firewall bound to it takes one write at a time.

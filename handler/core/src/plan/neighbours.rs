@@ -38,7 +38,14 @@ pub(super) fn neighbours<'a>(scene: &Scene<'a>) -> Vec<Neighbour<'a>> {
             Some(Neighbour {
                 id,
                 cluster,
-                contribution: contribution(scene.estate, id, &cluster, &scene.contribution.hub, scene.facts)?,
+                contribution: contribution(
+                    scene.estate,
+                    scene.config,
+                    id,
+                    &cluster,
+                    &scene.contribution.hub,
+                    scene.facts,
+                )?,
                 shares_subnet: subnets.iter().any(|s| mine.contains(s)),
             })
         })

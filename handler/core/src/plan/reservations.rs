@@ -1,10 +1,14 @@
 //! Properties of a cluster that the switch does not mend: parts of its traffic leave elsewhere, or may. Nothing waits for
 //! them; the proof says the same with a counter-example.
 
+use std::collections::BTreeSet;
+
 use super::gates::Scene;
 use crate::config::Hub;
 use crate::estate::{Estate, text};
 use crate::finding::{Code, Finding};
+use crate::ids::ResourceId;
+use crate::proof::denies_outbound;
 
 pub(super) fn reservations(scene: &Scene<'_>) -> Vec<Finding> {
     let name = scene.cluster.name();
@@ -19,6 +23,24 @@ pub(super) fn reservations(scene: &Scene<'_>) -> Vec<Finding> {
                     attachment.id.name()
                 ),
                 "Remove the service endpoint if this traffic must leave from the egress address too.",
+            ));
+        }
+    }
+    let groups: BTreeSet<ResourceId> = scene
+        .blueprint
+        .subnets
+        .iter()
+        .filter_map(|attachment| scene.estate.subnet(&attachment.id)?.security_group())
+        .collect();
+    for id in groups {
+        if scene.estate.get(&id).is_some_and(denies_outbound) {
+            findings.push(Finding::warning(
+                Code::OutboundSecurityRules,
+                format!(
+                    "the security group {} denies outbound traffic by rules of its own, which are not judged",
+                    id.name()
+                ),
+                "Make sure that it denies nothing the cluster needs, and nothing to the firewall.",
             ));
         }
     }

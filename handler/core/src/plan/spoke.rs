@@ -10,19 +10,23 @@
 //!
 //! It refuses what it cannot judge: a cluster whose shape, hub or neighbours do not allow wiring gets findings, not steps.
 
-use super::assumption::waits_over;
+use super::assumption::{PEERING, waits_over};
 use super::eligibility::{Age, effective_mode, not_eligible, overlap};
-use super::gates::{Gates, Scene, gates, reservations_of_switched};
+use super::gates::{Gates, Scene, gates, reservations_of_switched, stopped_cluster};
 use super::guard::{Judged, guarded};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
 use super::{Plan, State, Step, Wait};
-use crate::blueprint::{Contribution, contribution, requirements, serving_hub, spoke_blueprint};
+use crate::blueprint::{
+    Contribution, HubFacts, contribution, only_adds, prefixes_by_part, requirements, rule_collection_group_id,
+    serving_hub, spoke_blueprint, uncovered,
+};
 use crate::config::{Config, Mode};
 use crate::estate::{ClusterView, Estate};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
+use crate::names;
 use crate::proof::{Judgement, Proof, egress, flows, reach};
 
 /// Plans the spoke of one cluster.
@@ -53,11 +57,12 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -
         }
     };
     let wanted = spoke_blueprint(estate, config, hub, &facts, &cluster)
-        .zip(contribution(estate, id, &cluster, hub_name, &facts));
-    let Some((blueprint, contribution)) = wanted else {
+        .zip(contribution(estate, config, id, &cluster, hub_name, &facts));
+    let Some((blueprint, mut contribution)) = wanted else {
         no_network(&mut plan, &cluster);
         return plan.seal(estate);
     };
+    release(estate, config, &facts, &mut contribution);
     let scene = Scene {
         estate,
         config,
@@ -88,6 +93,12 @@ fn no_document(estate: &Estate, id: &ResourceId) -> (State, Finding) {
 
 /// AKS shows the subnets before it has made them, and the next look finds them; once AKS is done, waiting does not help.
 fn no_network(plan: &mut Plan, cluster: &ClusterView<'_>) {
+    if let Some(finding) = stopped_cluster(cluster) {
+        plan.state = Some(State::Failed);
+        plan.waits.push(Wait::Person { code: finding.code });
+        plan.findings.push(finding);
+        return;
+    }
     if !cluster.is_succeeded() {
         plan.state = Some(State::Waiting);
         plan.waits.push(Wait::Cluster {
@@ -102,6 +113,24 @@ fn no_network(plan: &mut Plan, cluster: &ClusterView<'_>) {
         format!("a subnet of {} was not found or may not be read", cluster.name()),
         "Let Hubward read the cluster's virtual network.",
     ));
+}
+
+/// Names the prefixes that the group lets out for the cluster and that no subnet with our table has any more.
+fn release(estate: &Estate, config: &Config, facts: &HubFacts, contribution: &mut Contribution) {
+    let group = estate.get(&rule_collection_group_id(config, &facts.policy));
+    let parts = group.map(|group| prefixes_by_part(config, group)).unwrap_or_default();
+    let present = parts.get(&names::hash(&contribution.cluster));
+    contribution.released = present.map_or_else(Vec::new, |present| uncovered(present, &contribution.prefixes));
+}
+
+/// True if the contribution may replace the one that is kept. While AKS is at work, or has failed, the document may lack a
+/// pool or the API server's name that the cluster still has: it may ask for more then, and give nothing back.
+fn is_complete(scene: &Scene<'_>) -> bool {
+    let group = scene
+        .estate
+        .get(&rule_collection_group_id(scene.config, &scene.facts.policy));
+    scene.cluster.is_succeeded()
+        || group.is_none_or(|group| only_adds(scene.config, scene.hub, group, scene.contribution))
 }
 
 /// The stages of an eligible cluster, in the order of the module's table.
@@ -125,7 +154,7 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         |estate, step| waits_over(scene, &neighbours, estate, step),
     );
     findings.extend(refused);
-    plan.contribution = (mode == Mode::Correct && !stopped).then(|| scene.contribution.clone());
+    plan.contribution = (mode == Mode::Correct && !stopped && is_complete(scene)).then(|| scene.contribution.clone());
     plan.state = Some(state(mode, switched, &steps, &gates, &findings, plan.proof.as_ref()));
     plan.steps = steps;
     if plan.state != Some(State::Wired) {
@@ -197,6 +226,10 @@ fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, finding
         findings: gate_findings,
     } = all;
     findings.extend(gate_findings);
+    // What a person has to end is not looked at again and again.
+    if findings.iter().any(|f| f.is_blocking() && PEERING.contains(&f.code)) {
+        waits.retain(|wait| *wait != Wait::Peering);
+    }
     let people = findings.iter().filter(|f| f.is_blocking());
     waits.extend(people.map(|f| Wait::Person { code: f.code }));
     waits.sort();
@@ -282,6 +315,7 @@ fn waits_for_owner(code: Code) -> bool {
     matches!(
         code,
         Code::WorkloadEgressUndecided
+            | Code::ClusterFailed
             | Code::LivePublicInbound
             | Code::AuthorizedRangesLackEgress
             | Code::DnsNotThroughFirewall

@@ -7,7 +7,7 @@ use super::gates::Scene;
 use super::{AcceptedLoss, Step, Wait, comparable};
 use crate::blueprint::{PeeringSide, SubnetAttachment};
 use crate::config::WorkloadEgress;
-use crate::estate::PeeringView;
+use crate::estate::{PeeringView, SubnetView};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 
@@ -99,11 +99,12 @@ fn other_side_is_disconnected(scene: &Scene<'_>, side: &PeeringSide) -> bool {
 }
 
 /// The table as a whole if it does not exist, otherwise each route that is missing or wrong as a child. To give an attached
-/// table its default route is a switch. Nothing while it is unknown whether the table exists: a PUT would replace it.
+/// table its default route is a switch. Nothing while it is unknown whether the table exists, or while a subnet names a table
+/// that was not found: a PUT would replace it, with every route that somebody added.
 pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
     let id = &scene.blueprint.route_table;
     let prefix = &scene.config.naming.prefix;
-    if !scene.estate.knows(id) {
+    if !scene.estate.knows(id) || is_contradicted(scene, id) {
         return Vec::new();
     }
     let Some(table) = scene.estate.route_table(id) else {
@@ -158,9 +159,19 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
     steps
 }
 
+/// True if Azure said that the table does not exist and a subnet of the network names it. Azure deletes no table that is in use.
+pub(super) fn is_contradicted(scene: &Scene<'_>, table: &ResourceId) -> bool {
+    scene.estate.is_absent(table) && is_attached(scene, table)
+}
+
 fn is_attached(scene: &Scene<'_>, table: &ResourceId) -> bool {
-    let vnet = scene.estate.vnet(&scene.blueprint.vnet);
-    vnet.is_some_and(|v| v.subnets().iter().any(|s| s.route_table().as_ref() == Some(table)))
+    let vnet = &scene.blueprint.vnet;
+    let inline = scene.estate.vnet(vnet).map(|v| v.subnets()).unwrap_or_default();
+    let named = |subnet: &SubnetView<'_>| subnet.route_table().as_ref() == Some(table);
+    inline.iter().any(|subnet| {
+        let own = scene.estate.get(&vnet.child("subnets", subnet.name()));
+        named(subnet) || own.is_some_and(|body| named(&SubnetView::new(body)))
+    })
 }
 
 fn route_document(scene: &Scene<'_>, name: &str) -> Option<Value> {

@@ -4,10 +4,12 @@
 //! type the parent policy's collections first, then group priority, collection priority, rule order; the first match ends.
 //! A rule that may or may not match makes the answer [`Verdict::Unsure`] rather than a guess.
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::matching::{Match, application_match, network_match};
+use super::matching::{Match, application_match, may_come_from, network_match, sender_ranges};
 use super::translation::Untranslated;
 use crate::blueprint::Destination;
 use crate::config::Hub;
@@ -53,7 +55,14 @@ struct Collection {
     deny: bool,
     /// False if the action is neither `Allow` nor `Deny`.
     readable: bool,
-    rules: Vec<Value>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    body: Value,
+    /// Read once: of the thousands of rules of a large hub all but one cluster's are passed over by their senders alone.
+    senders: Option<Vec<(Ipv4Addr, Ipv4Addr)>>,
 }
 
 impl Verdict {
@@ -123,7 +132,8 @@ impl Firewall {
         let network = self.network.iter().map(|c| (c, true));
         let application = self.application.iter().map(|c| (c, false));
         for (collection, is_network) in network.chain(application) {
-            for rule in &collection.rules {
+            let concerned = |rule: &&Rule| may_come_from(rule.senders.as_deref(), flow.source);
+            for rule in collection.rules.iter().filter(concerned).map(|rule| &rule.body) {
                 let mut matched = if is_network {
                     network_match(self.dns_proxy, rule, flow)
                 } else {
@@ -181,7 +191,10 @@ impl Firewall {
                 rules: rules
                     .iter()
                     .filter(|r| text(r, "/ruleType").is_some_and(|t| t.eq_ignore_ascii_case(kind)))
-                    .cloned()
+                    .map(|body| Rule {
+                        body: body.clone(),
+                        senders: sender_ranges(body),
+                    })
                     .collect(),
             };
             self.network.push(collection("NetworkRule"));

@@ -38,6 +38,23 @@ pub(super) fn network_match(dns_proxy: bool, rule: &Value, flow: &Flow<'_>) -> M
         ))
 }
 
+/// The addresses a rule's senders have, read once; `None` if it names senders that cannot be listed or read.
+pub(super) fn sender_ranges(rule: &Value) -> Option<Vec<(Ipv4Addr, Ipv4Addr)>> {
+    if !strings(rule, "/sourceIpGroups").is_empty() {
+        return None;
+    }
+    strings(rule, "/sourceAddresses")
+        .into_iter()
+        .map(address_range)
+        .collect()
+}
+
+/// False only if [`source_match`] is `No`, by the ranges of [`sender_ranges`].
+pub(super) fn may_come_from(senders: Option<&[(Ipv4Addr, Ipv4Addr)]>, source: Ipv4Net) -> bool {
+    let (first, last) = (source.network(), source.broadcast());
+    senders.is_none_or(|ranges| ranges.iter().any(|(low, high)| *low <= last && first <= *high))
+}
+
 fn target_match(dns_proxy: bool, rule: &Value, target: &str, is_tag: bool) -> Match {
     let names = strings(rule, "/destinationFqdns");
     let by_name = if names.iter().any(|n| n.eq_ignore_ascii_case(target)) {
@@ -215,4 +232,44 @@ fn is_under(name: &str, wanted: &str) -> bool {
     wanted.strip_prefix('*').is_some_and(|suffix| {
         name.to_ascii_lowercase().ends_with(&suffix.to_ascii_lowercase()) && name.len() > suffix.len()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_that_is_passed_over_by_its_senders_matches_nothing() {
+        let lists = [
+            json!([]),
+            json!(["*"]),
+            json!(["10.1.0.0/20", "10.9.0.7"]),
+            json!(["10.1.8.0-10.1.40.9"]),
+            json!(["VirtualNetwork"]),
+            json!(["10.2.0.0/16", "AzureCloud"]),
+            json!(["10.1.0.9-10.1.0.1"]),
+        ];
+        let groups = [json!([]), json!(["/subscriptions/s/ipGroups/g"])];
+        let mut passed_over = 0;
+        for (list, group) in lists.iter().flat_map(|l| groups.iter().map(move |g| (l, g))) {
+            let rule = json!({"sourceAddresses": list, "sourceIpGroups": group});
+            let senders = sender_ranges(&rule);
+            for source in [
+                "10.1.0.0/20",
+                "10.1.32.0/20",
+                "10.0.0.0/8",
+                "10.9.0.7/32",
+                "192.0.2.0/24",
+            ] {
+                let source = source.parse().unwrap();
+                if !may_come_from(senders.as_deref(), source) {
+                    passed_over += 1;
+                    assert!(source_match(&rule, source) == Match::No, "{rule} {source}");
+                }
+            }
+        }
+        assert!(passed_over > 5, "{passed_over}");
+    }
 }

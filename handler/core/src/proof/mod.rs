@@ -7,6 +7,7 @@ mod matching;
 mod path;
 mod reach;
 mod routes;
+mod security;
 mod translation;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub(crate) use path::obstacle;
 pub use reach::reach;
 pub(crate) use reach::{FlowVerdict, flows};
 pub use routes::{Interval, NextHop, intervals};
+pub(crate) use security::denies_outbound;
 
 /// How many unknowns a person is shown; the data has them all.
 const SHOWN: usize = 3;

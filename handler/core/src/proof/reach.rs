@@ -7,6 +7,7 @@ use super::firewall::{Firewall, Flow, Verdict};
 use super::matching::address_range;
 use super::path::{Obstacle, obstacle};
 use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
+use super::security::outbound_doubt;
 use crate::blueprint::{Destination, HubFacts, Requirement};
 use crate::config::Hub;
 use crate::estate::{ClusterView, Estate, PolicyView, policy_chain};
@@ -24,6 +25,12 @@ pub fn reach(
     let ways = ways(estate, hub, facts, cluster);
     let flows = flows_of(&ways, &Firewall::read(estate, hub), requirements);
     let mut missing: Vec<String> = ways.iter().filter_map(|(_, way)| way.as_ref().err().cloned()).collect();
+    // Security groups are the same before and after every write of ours, so they stand beside the flows and not in them: the
+    // guard sees what a step changes behind a group that nobody can judge.
+    for subnet in cluster.subnets() {
+        let doubt = estate.subnet(&subnet).and_then(|s| outbound_doubt(estate, &s));
+        missing.extend(doubt.map(|doubt| format!("all flows of subnet {}: {doubt}", subnet.name())));
+    }
     if ways.is_empty() {
         missing.push("the cluster's pools and their subnets".to_owned());
     }

@@ -209,3 +209,29 @@ pub fn load_balancer(balancer: &ResourceId) -> Value {
         },
     })
 }
+
+/// A network security group with one inbound rule of its own and Azure's last word on outbound traffic.
+pub fn security_group(group: &ResourceId) -> Value {
+    let rule = |name: &str, priority: u32, direction: &str, access: &str| {
+        json!({
+            "name": name, "etag": ETAG,
+            "properties": {
+                "provisioningState": "Succeeded", "protocol": "*", "access": access, "priority": priority,
+                "direction": direction, "sourcePortRange": "*", "destinationPortRange": "*",
+                "sourceAddressPrefix": "*", "destinationAddressPrefix": "*",
+            },
+        })
+    };
+    json!({
+        "id": group.as_str(), "name": group.name(), "etag": ETAG, "location": "westeurope",
+        "type": "Microsoft.Network/networkSecurityGroups",
+        "properties": {
+            "provisioningState": "Succeeded",
+            "securityRules": [rule("no-ssh", 100, "Inbound", "Deny")],
+            "defaultSecurityRules": [
+                rule("AllowInternetOutBound", 65001, "Outbound", "Allow"),
+                rule("DenyAllOutBound", 65500, "Outbound", "Deny"),
+            ],
+        },
+    })
+}

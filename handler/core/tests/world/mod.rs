@@ -120,6 +120,10 @@ impl World {
     pub fn with_spoke(mut self, name: &str, n: u8) -> Self {
         let vnet = vnet(name);
         self.put(&vnet, documents::spoke_vnet(&vnet, n));
+        for subnet in ["nodes", "more"] {
+            let group = security_group(name, subnet);
+            self.put(&group, documents::security_group(&group));
+        }
         self.gone(&blueprint::route_table_id(&self.config, &vnet));
         self
     }
@@ -204,7 +208,7 @@ impl World {
 
     pub fn contribution(&self, cluster: &ResourceId) -> Contribution {
         let view = self.estate.cluster(cluster).unwrap();
-        blueprint::contribution(&self.estate, cluster, &view, "main", &self.facts()).unwrap()
+        blueprint::contribution(&self.estate, &self.config, cluster, &view, "main", &self.facts()).unwrap()
     }
 
     pub fn contributions(&self, clusters: &[ResourceId]) -> BTreeMap<ResourceId, Contribution> {
@@ -287,6 +291,10 @@ pub fn policy() -> ResourceId {
 
 pub fn nodes(spoke: &str) -> ResourceId {
     vnet(spoke).child("subnets", "nodes")
+}
+
+pub fn security_group(spoke: &str, subnet: &str) -> ResourceId {
+    id(spoke, &format!("networkSecurityGroups/{subnet}-nsg"))
 }
 
 pub fn load_balancer(spoke: &str, name: &str) -> ResourceId {

@@ -295,21 +295,83 @@ async fn an_unknown_host_in_a_poll_header_is_refused_and_gets_no_token() {
 }
 
 #[tokio::test]
-async fn a_forged_poll_url_in_the_ledger_is_refused_before_anything_is_sent() {
-    let bench = Bench::new(Vec::new());
+async fn a_forged_poll_url_in_the_ledger_gets_no_token_and_the_resource_decides() {
+    let succeeded = || answer(200, r#"{"properties":{"provisioningState":"Succeeded"}}"#);
+    let bench = Bench::new(vec![succeeded(), succeeded(), succeeded()]);
     for style in [PollStyle::AsyncOperation, PollStyle::Location, PollStyle::Resource] {
-        let operation = Operation {
-            resource: id(VNET),
-            api: API.to_owned(),
-            method: WriteMethod::Put,
-            poll_url: "https://evil.example/x".to_owned(),
-            style,
-            started_at: NOW,
-            retry_after: Duration::from_secs(1),
-        };
-        assert!(matches!(
-            bench.arm.poll(&operation).await,
-            Err(ArmError::UntrustedPollUrl { .. })
-        ));
+        let forged = asked_at("https://evil.example/x", style, NOW);
+        assert_eq!(bench.arm.poll(&forged).await.unwrap(), Progress::Done);
+    }
+    let own = format!("GET https://management.azure.com{VNET}?api-version={API}");
+    assert_eq!(bench.lines(), [own.clone(), own.clone(), own]);
+}
+
+#[tokio::test]
+async fn a_poll_that_says_nothing_about_the_operation_is_decided_by_the_resource() {
+    let state = |word: &str| answer(200, &format!(r#"{{"properties":{{"provisioningState":"{word}"}}}}"#));
+    for silent in [
+        vec![
+            error(401, "AuthenticationFailed", "x"),
+            error(401, "AuthenticationFailed", "x"),
+        ],
+        vec![error(400, "BadRequest", "x")],
+        vec![error(409, "Conflict", "x")],
+        vec![answer(200, "<html>gateway</html>")],
+        vec![answer(302, "")],
+    ] {
+        let polls = silent.len();
+        let mut script = silent;
+        script.push(state("Updating"));
+        let bench = Bench::new(script);
+        let operation = asked_at(SIGNED, PollStyle::AsyncOperation, NOW);
+        let progress = bench.arm.poll(&operation).await.unwrap();
+        assert!(matches!(progress, Progress::Running { .. }), "{progress:?}");
+        assert_eq!(bench.lines().len(), polls + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_that_azure_cannot_answer_now_is_asked_again_later() {
+    for later in [
+        vec![error(429, "TooManyRequests", "x")],
+        vec![error(408, "x", "x"), error(408, "x", "x"), error(408, "x", "x")],
+        vec![error(500, "x", "x"), error(502, "x", "x"), error(500, "x", "x")],
+    ] {
+        let polls = later.len();
+        let bench = Bench::new(later);
+        let operation = asked_at(SIGNED, PollStyle::AsyncOperation, NOW);
+        assert!(bench.arm.poll(&operation).await.is_err());
+        assert_eq!(bench.lines().len(), polls);
+    }
+}
+
+#[tokio::test]
+async fn an_operation_older_than_an_hour_is_decided_by_the_resource() {
+    let bench = Bench::new(vec![
+        answer(200, r#"{"status":"InProgress"}"#),
+        answer(200, r#"{"properties":{"provisioningState":"Failed"}}"#),
+    ]);
+    let young = asked_at(SIGNED, PollStyle::AsyncOperation, NOW - time::Duration::HOUR);
+    assert!(matches!(
+        bench.arm.poll(&young).await.unwrap(),
+        Progress::Running { .. }
+    ));
+    let old = asked_at(
+        SIGNED,
+        PollStyle::AsyncOperation,
+        NOW - time::Duration::HOUR - time::Duration::SECOND,
+    );
+    assert!(matches!(bench.arm.poll(&old).await.unwrap(), Progress::Failed(_)));
+}
+
+fn asked_at(poll_url: &str, style: PollStyle, started_at: OffsetDateTime) -> Operation {
+    Operation {
+        resource: id(VNET),
+        api: API.to_owned(),
+        method: WriteMethod::Put,
+        poll_url: poll_url.to_owned(),
+        style,
+        started_at,
+        retry_after: Duration::from_secs(1),
     }
 }

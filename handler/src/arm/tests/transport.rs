@@ -1,4 +1,5 @@
 use super::*;
+use crate::transport::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
 use serde_json::json;
 
 #[tokio::test]

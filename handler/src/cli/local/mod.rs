@@ -5,6 +5,9 @@
 //! Azure arrive, and arrive from the one egress address, and what nobody allowed is dropped at the firewall. However it ends,
 //! Ctrl-C and SIGTERM included, the handler's process is ended and the temporary folder removed.
 
+mod by_hand;
+mod expectation;
+mod logs;
 mod progress;
 mod rig;
 mod table;
@@ -13,15 +16,24 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::configuration::Refused;
 use super::{Exit, tell};
 use progress::Progress;
-use rig::Rig;
+use rig::{Cluster, Rig};
+use time::OffsetDateTime;
 use verdict::Verdict;
 
 /// A run that takes longer has got stuck: AKS takes seven minutes at the most, a firewall update five.
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 /// What each cluster adds to it: writes on the hub's network follow each other.
 const PATIENCE_PER_CLUSTER: Duration = Duration::from_secs(120);
+
+/// Azure seconds per second if nobody says otherwise, up to [`MANY`] clusters.
+const SPEED: u16 = 200;
+/// The same for more clusters: a machine that cannot keep up misses Azure's own time limits.
+const SPEED_OF_MANY: u16 = 50;
+/// Up to how many clusters a usual machine keeps up with [`SPEED`].
+const MANY: u8 = 20;
 
 /// How often the ledger is looked at, in wall time.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -35,30 +47,37 @@ pub(super) struct Arguments {
     /// Decides every draw: latencies, event delays, duplicates.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
-    /// Azure seconds per second, 1 to 1000; a busy machine may miss Azure's own time limits above 100.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = speed, allow_negative_numbers = true)]
-    speed: u16,
-    /// Stay up after the end and print the addresses; Ctrl-C ends it.
+    /// Azure seconds per second, 1 to 1000; a busy machine may miss Azure's own time limits above 100 [default: 200, and 50
+    /// for more than 20 clusters]
+    #[arg(long, value_name = "N", value_parser = speed, allow_negative_numbers = true)]
+    speed: Option<u16>,
+    /// Stay up after the end; print addresses, ids, and what lets `hubward plan` and curl in. Ctrl-C ends it.
     #[arg(long)]
     keep: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// The configuration of the app; the commented example if left out.
-    #[arg(long, value_name = "FILE", env = "HUBWARD_CONFIG")]
+    /// The configuration of the app; else the file that HUBWARD_CONFIG names, else the commented example.
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Also print what host and handler log.
     #[arg(long)]
     verbose: bool,
 }
 
+impl Arguments {
+    /// Azure seconds per second.
+    fn speed(&self) -> u16 {
+        let usual = if self.clusters > MANY { SPEED_OF_MANY } else { SPEED };
+        self.speed.unwrap_or(usual)
+    }
+}
+
 /// Why the run could not be made.
 #[derive(Debug, thiserror::Error)]
 enum LocalError {
     #[error("{0}")]
-    Configuration(#[from] hubward_core::config::ConfigError),
-    #[error("{0}")]
-    Unreadable(String),
+    Configuration(#[from] Refused),
     #[error("{0}")]
     Package(#[from] crate::package::PackageError),
     #[error("the stand-in host did not start: {0}")]
@@ -80,7 +99,7 @@ enum LocalError {
 impl LocalError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Configuration(_) | Self::Unreadable(_) => Exit::Usage,
+            Self::Configuration(_) => Exit::Usage,
             Self::Package(_)
             | Self::Host(_)
             | Self::Start(_)
@@ -119,23 +138,31 @@ async fn whole(arguments: &Arguments) -> Result<Exit, LocalError> {
         signal = signals.next() => Err(LocalError::Interrupted(signal)),
         outcome = watch(&rig, arguments) => outcome,
     };
-    if outcome.is_ok() && arguments.keep {
-        stay(&rig, &mut signals).await;
+    if let (Ok((_, clusters)), true) = (&outcome, arguments.keep) {
+        stay(&rig, clusters, &mut signals).await;
     }
     rig.stop().await;
-    outcome.map(|verdict| if verdict.is_good() { Exit::Fine } else { Exit::Broken })
+    outcome.map(|(verdict, _)| if verdict.is_good() { Exit::Fine } else { Exit::Broken })
 }
 
-async fn watch(rig: &Rig, arguments: &Arguments) -> Result<Verdict, LocalError> {
+async fn watch(rig: &Rig, arguments: &Arguments) -> Result<(Verdict, Vec<Cluster>), LocalError> {
     let clusters = rig.create_clusters(arguments.clusters);
     let mut progress = Progress::new(&clusters);
     let patience = PATIENCE + PATIENCE_PER_CLUSTER * u32::from(arguments.clusters);
     let deadline = rig.azure_now() + patience;
-    while !progress.is_over() && rig.azure_now() < deadline {
+    let mut too_fast = false;
+    while !progress.is_over(rig.azure_now()) && rig.azure_now() < deadline {
         tokio::select! {
             biased;
             reason = rig.host.stopped() => return Err(LocalError::Stopped(reason)),
             () = tokio::time::sleep(GLANCE) => {}
+        }
+        if !too_fast && rig.host.restarts().timeouts > 0 {
+            too_fast = true;
+            tell(&format!(
+                "an invocation outlasted the host's time limit, which runs {} times as fast here: this machine is busy, a lower --speed helps",
+                arguments.speed()
+            ));
         }
         progress.look(rig).await?;
     }
@@ -145,34 +172,31 @@ async fn watch(rig: &Rig, arguments: &Arguments) -> Result<Verdict, LocalError> 
     } else {
         table::print(&verdict);
     }
-    explain(rig, arguments, &progress, patience);
-    Ok(verdict)
+    explain(rig, &progress, deadline);
+    Ok((verdict, clusters))
 }
 
-/// What a person should know of the run itself.
-fn explain(rig: &Rig, arguments: &Arguments, progress: &Progress, patience: Duration) {
+/// Why the run ended with clusters that are not done.
+fn explain(rig: &Rig, progress: &Progress, deadline: OffsetDateTime) {
     let unfinished = progress.unfinished();
-    if !unfinished.is_empty() {
-        tell(&format!(
-            "gave up after {} minutes of Azure's time: {}",
-            patience.as_secs() / 60,
-            unfinished.join(", ")
-        ));
+    if unfinished.is_empty() {
+        return;
     }
-    let timeouts = rig.host.restarts().timeouts;
-    if timeouts > 0 {
-        tell(&format!(
-            "{timeouts} invocations outlasted the host's time limit, which runs {} times as fast here: this machine is busy, a lower --speed helps",
-            arguments.speed
-        ));
-    }
+    let why = if rig.azure_now() < deadline {
+        "nothing will change by itself".to_owned()
+    } else {
+        format!(
+            "gave up after {} minutes of Azure's time",
+            rig.azure_elapsed().as_secs() / 60
+        )
+    };
+    tell(&format!("{why}: {}", unfinished.join(", ")));
 }
 
 /// Keeps everything running until the terminal says stop.
-async fn stay(rig: &Rig, signals: &mut Signals) {
-    tell("");
-    for (what, url) in rig.urls() {
-        tell(&format!("{what:<22} {url}"));
+async fn stay(rig: &Rig, clusters: &[Cluster], signals: &mut Signals) {
+    for line in by_hand::lines(rig, clusters) {
+        tell(&line);
     }
     tell("stop with Ctrl-C");
     signals.next().await;
@@ -225,4 +249,30 @@ where
 {
     let number = text.parse().ok().filter(|number| (&low..=&high).contains(&number));
     number.ok_or_else(|| format!("a whole number from {low} to {high}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn many_clusters_run_slower_unless_a_speed_is_given() {
+        let speed = |words: &str| {
+            let words = std::iter::once("local").chain(words.split_whitespace());
+            Words::parse_from(words).arguments.speed()
+        };
+        assert_eq!(
+            [speed(""), speed("--clusters 20"), speed("--clusters 21")],
+            [200, 200, 50]
+        );
+        assert_eq!(speed("--clusters 21 --speed 300"), 300);
+    }
 }

@@ -1,26 +1,37 @@
 //! What is shown while the clusters are being wired: each change of state, and each thing waited for, once, with Azure's time.
 //!
 //! It reads the ledger and decides nothing. A line is said when it is news: what a cluster still waits for is not said again.
+//! A cluster that only a person can help, or that the app does not think its own, is given up after a while.
 
 use std::collections::BTreeSet;
 
+use hubward_core::finding::Finding;
 use hubward_core::plan::State;
+use time::{Duration, OffsetDateTime};
 
 use super::LocalError;
 use super::rig::{Cluster, Rig};
 use crate::cli::tell;
 use crate::work::Report;
 
+/// How long, in Azure's time, a cluster may need a person or be nobody's before nothing more is expected of it. Longer than
+/// the app's own pauses between two looks, so that what mends itself has had its chance.
+const STUCK: Duration = Duration::minutes(6);
+
 /// The last report of each cluster, and what was said of it.
 pub(super) struct Progress {
     clusters: Vec<Watched>,
+    explained: bool,
 }
 
 /// One cluster as it was last seen.
 struct Watched {
+    id: String,
     key: String,
     name: String,
     report: Option<Report>,
+    not_ours: Option<String>,
+    stuck_since: Option<OffsetDateTime>,
     said: BTreeSet<String>,
     state: String,
 }
@@ -30,31 +41,46 @@ impl Progress {
         let clusters = clusters
             .iter()
             .map(|cluster| Watched {
+                id: cluster.id.clone(),
                 key: cluster.key.clone(),
                 name: cluster.name.clone(),
                 report: None,
+                not_ours: None,
+                stuck_since: None,
                 said: BTreeSet::new(),
                 state: String::new(),
             })
             .collect();
-        Self { clusters }
+        Self {
+            clusters,
+            explained: false,
+        }
     }
 
     /// Reads the ledger and says what is news.
     pub(super) async fn look(&mut self, rig: &Rig) -> Result<(), LocalError> {
         for cluster in &mut self.clusters {
-            let line = match rig.ledger.outcomes.get(&cluster.key).await? {
-                None => cluster.news("creating", vec!["AKS to create the cluster".to_owned()]),
-                Some(outcome) => match serde_json::from_value::<Report>(outcome.body) {
-                    Ok(report) => {
-                        let line = cluster.news(&report.state.to_string(), things(&report));
-                        cluster.report = Some(report);
-                        line
-                    }
-                    Err(error) => cluster.news("unreadable", vec![format!("a readable outcome ({error})")]),
-                },
+            let outcome = rig.ledger.outcomes.get(&cluster.key).await?;
+            let line = match outcome.map(|outcome| serde_json::from_value::<Report>(outcome.body)) {
+                None => {
+                    cluster.not_ours = rig.logs.not_ours(&cluster.name);
+                    cluster.news("creating", vec!["AKS to create the cluster".to_owned()], Vec::new())
+                }
+                Some(Ok(report)) => {
+                    let line = cluster.news(&report.state.to_string(), waits(&report), reasons(&report));
+                    cluster.report = Some(report);
+                    line
+                }
+                Some(Err(error)) => {
+                    cluster.news("unreadable", vec![format!("a readable outcome ({error})")], Vec::new())
+                }
             };
+            cluster.note_if_stuck(rig);
             if let Some(line) = line {
+                if !self.explained {
+                    tell("times are Azure's minutes:seconds");
+                    self.explained = true;
+                }
                 let seconds = rig.azure_elapsed().as_secs();
                 tell(&format!(
                     "[{:>3}:{:02}] {}: {line}",
@@ -68,10 +94,10 @@ impl Progress {
     }
 
     /// True when no cluster will change by itself any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self, now: OffsetDateTime) -> bool {
         self.clusters
             .iter()
-            .all(|cluster| cluster.report.as_ref().is_some_and(|report| is_final(report.state)))
+            .all(|cluster| cluster.is_done() || cluster.is_stuck(now))
     }
 
     /// The last report of the cluster with this key.
@@ -83,10 +109,11 @@ impl Progress {
     pub(super) fn unfinished(&self) -> Vec<String> {
         self.clusters
             .iter()
-            .filter(|c| !c.report.as_ref().is_some_and(|report| is_final(report.state)))
-            .map(|c| match &c.report {
-                None => format!("{} (nothing heard of it)", c.name),
-                Some(report) => format!("{} ({})", c.name, report.state),
+            .filter(|c| !c.is_done())
+            .map(|c| match (&c.report, &c.not_ours) {
+                (Some(report), _) => format!("{} ({})", c.name, report.state),
+                (None, Some(reason)) => format!("{} (nothing heard of it; the app says: not ours: {reason})", c.name),
+                (None, None) => format!("{} (nothing heard of it)", c.name),
             })
             .collect()
     }
@@ -94,39 +121,77 @@ impl Progress {
 
 impl Watched {
     /// The line for a look, if it has anything that was not said yet.
-    fn news(&mut self, state: &str, things: Vec<String>) -> Option<String> {
-        let fresh: Vec<String> = things.into_iter().filter(|t| self.said.insert(t.clone())).collect();
+    fn news(&mut self, state: &str, waits: Vec<String>, reasons: Vec<String>) -> Option<String> {
         let changed = self.state != state;
         state.clone_into(&mut self.state);
-        let waits = matches!(state, "creating" | "waiting" | "settling" | "unreadable");
-        match (waits, fresh.is_empty()) {
-            (true, true) => None,
-            (true, false) => Some(format!("waits for {}", fresh.join("; "))),
-            (false, true) => changed.then(|| state.to_owned()),
-            (false, false) => Some(format!("{state}; {}", fresh.join("; "))),
+        let reasons = self.fresh(reasons);
+        let waits = self.fresh(waits);
+        let goes_without_saying = matches!(state, "creating" | "waiting" | "settling" | "unreadable");
+        let mut parts = Vec::new();
+        if !goes_without_saying && (changed || !reasons.is_empty() || !waits.is_empty()) {
+            parts.push(state.to_owned());
         }
+        parts.extend(reasons);
+        if !waits.is_empty() {
+            parts.push(format!("waits for {}", waits.join("; ")));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// What was not said yet.
+    fn fresh(&mut self, things: Vec<String>) -> Vec<String> {
+        things.into_iter().filter(|t| self.said.insert(t.clone())).collect()
+    }
+
+    /// Notes since when only a person can help.
+    fn note_if_stuck(&mut self, rig: &Rig) {
+        let stuck = match &self.report {
+            Some(report) => needs_person(report),
+            None => self.not_ours.is_some() && rig.is_created(&self.id),
+        };
+        self.stuck_since = stuck.then(|| self.stuck_since.unwrap_or_else(|| rig.azure_now()));
+    }
+
+    fn is_done(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| is_final(report.state))
+    }
+
+    fn is_stuck(&self, now: OffsetDateTime) -> bool {
+        self.stuck_since.is_some_and(|since| now - since >= STUCK)
     }
 }
 
-/// What is waited for, and why a person is needed, in words.
-fn things(report: &Report) -> Vec<String> {
-    let mut things = Vec::new();
-    if report.state != State::Wired {
-        let (running, others): (Vec<&String>, Vec<&String>) =
-            report.waits.iter().partition(|wait| wait.starts_with(FINISH));
-        things.extend(others.into_iter().map(|wait| in_words(wait)));
-        if !running.is_empty() {
-            let steps: Vec<String> = running
-                .iter()
-                .map(|wait| step(wait.trim_start_matches(FINISH)))
-                .collect();
-            things.push(format!("{FINISH}{}", steps.join(" and ")));
-        }
+/// True if a finding blocks the work and Azure is at work on nothing of it.
+fn needs_person(report: &Report) -> bool {
+    let under_way = |wait: &String| wait.starts_with(FINISH) || wait.starts_with(LANE);
+    report.findings.iter().any(Finding::is_blocking) && !report.waits.iter().any(under_way)
+}
+
+/// What is waited for, in words.
+fn waits(report: &Report) -> Vec<String> {
+    if report.state == State::Wired {
+        return Vec::new();
     }
+    let (running, others): (Vec<&String>, Vec<&String>) =
+        report.waits.iter().partition(|wait| wait.starts_with(FINISH));
+    let mut waits: Vec<String> = others.into_iter().map(|wait| in_words(wait)).collect();
+    if !running.is_empty() {
+        let steps: Vec<String> = running
+            .iter()
+            .map(|wait| step(wait.trim_start_matches(FINISH)))
+            .collect();
+        waits.push(format!("{FINISH}{}", steps.join(" and ")));
+    }
+    waits
+}
+
+/// Why a person is needed, and what went wrong.
+fn reasons(report: &Report) -> Vec<String> {
     let blocking = report.findings.iter().filter(|f| f.is_blocking());
-    things.extend(blocking.map(|f| f.message.clone()));
-    things.extend(report.trouble.clone());
-    things
+    blocking
+        .map(|f| f.message.clone())
+        .chain(report.trouble.clone())
+        .collect()
 }
 
 /// How a report begins what Azure is at work on; the step's id follows.
@@ -172,13 +237,18 @@ fn is_final(state: State) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hubward_core::finding::Code;
+
     use super::*;
 
     fn watched() -> Watched {
         Watched {
+            id: String::new(),
             key: String::new(),
             name: String::new(),
             report: None,
+            not_ours: None,
+            stuck_since: None,
             said: BTreeSet::new(),
             state: String::new(),
         }
@@ -215,10 +285,34 @@ mod tests {
             &["the peering", "another write to end before peer-spoke-to-hub"],
             &["Azure to finish switch-nodes"],
         ] {
-            said.push(cluster.news("waiting", things(&report(State::Waiting, waits))));
+            let report = report(State::Waiting, waits);
+            said.push(cluster.news("waiting", super::waits(&report), reasons(&report)));
         }
-        said.push(cluster.news("wired", things(&report(State::Wired, &["left over"]))));
-        said.push(cluster.news("wired", things(&report(State::Wired, &[]))));
+        for left_over in [&["left over"][..], &[]] {
+            let report = report(State::Wired, left_over);
+            said.push(cluster.news("wired", waits(&report), reasons(&report)));
+        }
         insta::assert_debug_snapshot!(said);
+    }
+
+    #[test]
+    fn what_is_waited_for_is_called_so_in_every_state() {
+        let mut cluster = watched();
+        let mut broken = report(State::Broken, &["the peering"]);
+        broken.trouble = Some("Azure failed it".to_owned());
+        let line = cluster.news("broken", waits(&broken), reasons(&broken));
+        assert_eq!(line.as_deref(), Some("broken; Azure failed it; waits for the peering"));
+    }
+
+    #[test]
+    fn a_blocking_finding_needs_a_person_unless_azure_is_at_work() {
+        let mut report = report(State::Waiting, &["a person"]);
+        assert!(!needs_person(&report));
+        report
+            .findings
+            .push(Finding::blocking(Code::HubDown, "the hub is down", ""));
+        assert!(needs_person(&report));
+        report.waits.push(format!("{FINISH}route-table"));
+        assert!(!needs_person(&report));
     }
 }

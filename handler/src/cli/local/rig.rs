@@ -11,16 +11,18 @@ use azure_sim::door::clock::WallClock;
 use azure_sim::door::loopback::{self, Served};
 use azure_sim::walk::{Packet, Walk};
 use azure_sim::{Azure, ClusterSpec, Counters, EventSchema, EventSubscription, World};
-use host_sim::{Host, HostOptions, Keys, Level, LogLine};
+use host_sim::{Host, HostOptions, Keys};
+use hubward_core::config::{Config, Hub};
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
+use super::expectation;
+use super::logs::Logs;
 use super::{Arguments, LocalError};
-use crate::cli::tell;
-use crate::environment::CONFIG_VARIABLE;
+use crate::cli::configuration::{File, judge, overlay};
+use crate::environment::{CONFIG_VARIABLE, Environment};
 use crate::ledger::{Ledger, StorageSettings};
 
 /// The commented example, which is what `local` runs with.
@@ -29,6 +31,10 @@ const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
 /// When the simulated Azure begins, in Unix milliseconds: 2026-01-05 08:00 UTC, a Monday morning. Fixed, so that the same
 /// seed prints the same times.
 const EPOCH_MS: i64 = 1_767_600_000_000;
+
+/// What the names of operator rules that the simulated internet lacks are given: the network of benchmarks (RFC 2544), which
+/// nobody else is in.
+const NAMES: u32 = u32::from_be_bytes([198, 18, 0, 1]);
 
 /// The longest that all parts may take to start, in wall time.
 const START: Duration = Duration::from_secs(120);
@@ -49,42 +55,45 @@ pub(super) struct Rig {
     pub(super) host: Host,
     pub(super) ledger: Ledger,
     world: World,
+    config: Config,
+    settings: Vec<(String, String)>,
     started: Instant,
-    _logs: JoinHandle<()>,
+    pub(super) logs: Logs,
     _script_root: TempDir,
 }
 
 impl Rig {
     /// Starts all parts and waits until the app is installed.
     pub(super) async fn start(arguments: &Arguments) -> Result<Self, LocalError> {
-        let config = configuration(arguments)?;
+        let (text, config) = configuration(arguments)?;
         let started = Instant::now();
         let clock = WallClock {
-            scale: f64::from(arguments.speed),
+            scale: f64::from(arguments.speed()),
             wall_ms: unix_ms(),
             azure_ms: EPOCH_MS,
         };
-        let world = World::one_hub();
+        let world = world(&config);
         let azure = Arc::new(Mutex::new(Azure::new(world.clone(), arguments.seed, clock.now())));
         let served = loopback::serve(Arc::clone(&azure), clock).await?;
 
         let folder = tempfile::Builder::new().prefix("hubward-local-").tempdir()?;
         let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(config.as_bytes())?;
+        file.write_all(text.as_bytes())?;
         let script_root = folder.path().join("script-root");
         let root = crate::package::assemble(&script_root, &std::env::current_exe()?, Some(file.path()))?;
 
         let connection = connection_string(&world, &served);
         let (sender, receiver) = mpsc::unbounded_channel();
+        let settings = app_settings(
+            &world,
+            &served,
+            &clock,
+            &connection,
+            &root.path.join(crate::package::CONFIG),
+            arguments.seed,
+        );
         let host = host_sim::start(HostOptions {
-            env: app_settings(
-                &world,
-                &served,
-                &clock,
-                &connection,
-                &root.path.join(crate::package::CONFIG),
-                arguments.seed,
-            ),
+            env: settings.clone(),
             script_root: root.path,
             time_scale: clock.scale,
             seed: arguments.seed,
@@ -93,7 +102,7 @@ impl Rig {
             log: sender,
         })
         .await?;
-        let logs = tokio::spawn(print_logs(receiver, arguments.verbose));
+        let logs = Logs::follow(receiver, arguments.verbose);
         lock(&azure).subscribe(EventSubscription {
             name: "hubward-clusters".to_owned(),
             endpoint: host.webhook_url("ClusterEvents"),
@@ -101,14 +110,16 @@ impl Rig {
             operation_names: Vec::new(),
         });
         let rig = Self {
-            ledger: ledger(&connection, &clock).await?,
+            ledger: ledger(&connection).await?,
             azure,
             clock,
             served,
             host,
             world,
+            config,
+            settings,
             started,
-            _logs: logs,
+            logs,
             _script_root: folder,
         };
         rig.installed().await?;
@@ -170,6 +181,47 @@ impl Rig {
         text(&lock(&self.azure).document(cluster)?, "/properties/fqdn")
     }
 
+    /// True if AKS has made the cluster.
+    pub(super) fn is_created(&self, cluster: &str) -> bool {
+        let document = lock(&self.azure).document(cluster);
+        document
+            .and_then(|d| text(&d, "/properties/provisioningState"))
+            .as_deref()
+            == Some("Succeeded")
+    }
+
+    /// The id of the first route of the subnet's table.
+    pub(super) fn first_route(&self, subnet: &str) -> Option<String> {
+        let azure = lock(&self.azure);
+        let table = text(&azure.document(subnet)?, "/properties/routeTable/id")?;
+        text(&azure.document(&table)?, "/properties/routes/0/id")
+    }
+
+    /// A token for ARM of a person who may do everything.
+    pub(super) fn token_of_person(&self) -> String {
+        lock(&self.azure).token_for(&self.world.person, "https://management.azure.com/")
+    }
+
+    /// The address of a public name.
+    pub(super) fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
+        self.world.internet.resolve(name)
+    }
+
+    /// The configured hub of the region in which the clusters are.
+    pub(super) fn hub(&self) -> Option<&Hub> {
+        self.config.hub_for_location(&self.world.location).map(|(_, hub)| hub)
+    }
+
+    /// The settings that the app runs with.
+    pub(super) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    /// Where ARM can be reached.
+    pub(super) fn arm_url(&self) -> &str {
+        &self.served.arm_url
+    }
+
     /// True if `name` is the hub's firewall.
     pub(super) fn is_firewall(&self, name: &str) -> bool {
         self.world
@@ -218,15 +270,28 @@ impl Rig {
     }
 }
 
-fn configuration(arguments: &Arguments) -> Result<String, LocalError> {
-    let text = match &arguments.config {
-        None => EXAMPLE.to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| LocalError::Unreadable(crate::cli::unreadable(path, &error)))?,
+/// The configuration's text and meaning. Refused here, before anything starts; the handler reads the same text and inherits
+/// the same overlay.
+fn configuration(arguments: &Arguments) -> Result<(String, Config), LocalError> {
+    let environment = Environment::of_process();
+    let file = match &arguments.config {
+        Some(path) => Some(File::of_option(path)),
+        None => File::of_variable(&environment),
     };
-    // Refused here, before anything starts; the handler reads the same text.
-    hubward_core::config::Config::load(&text, &std::collections::BTreeMap::new())?;
-    Ok(text)
+    let text = file.as_ref().map_or_else(|| Ok(EXAMPLE.to_owned()), File::read)?;
+    let config = judge(&text, file.as_ref(), &overlay())?;
+    Ok((text, config))
+}
+
+/// A world with one hub, in which every name that the operator's rules allow exists.
+fn world(config: &Config) -> World {
+    let mut world = World::one_hub();
+    let hub = config.hub_for_location(&world.location).map(|(_, hub)| hub);
+    let names = hub.map(expectation::names).unwrap_or_default();
+    for ((name, _), address) in names.into_iter().zip(NAMES..) {
+        world.internet.names.entry(name).or_insert(Ipv4Addr::from(address));
+    }
+    world
 }
 
 fn app_settings(
@@ -262,25 +327,14 @@ fn connection_string(world: &World, served: &Served) -> String {
     )
 }
 
-/// The ledger as the app sees it, to watch it from here.
-async fn ledger(connection: &str, clock: &WallClock) -> Result<Ledger, LocalError> {
+/// The ledger as the app sees it, to watch it from here: by the clock of the wall, because watching has no part in Azure's
+/// time and must not miss its limits when that runs fast.
+async fn ledger(connection: &str) -> Result<Ledger, LocalError> {
     let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| connection.to_owned()))
         .map_err(crate::app::StartError::from)?;
     let http = crate::identity::http_client().map_err(crate::app::StartError::from)?;
-    let clock = crate::clock::ScaledClock::parse(Some(&clock.to_env())).map_err(crate::app::StartError::from)?;
+    let clock = crate::clock::ScaledClock::parse(None).map_err(crate::app::StartError::from)?;
     Ok(Ledger::open(settings, http, Arc::new(clock)).await?)
-}
-
-async fn print_logs(mut lines: mpsc::UnboundedReceiver<LogLine>, verbose: bool) {
-    while let Some(line) = lines.recv().await {
-        let loud = match line.level {
-            Level::Error => true,
-            Level::Debug | Level::Information | Level::Warning => verbose,
-        };
-        if loud {
-            tell(&format!("  {:?}: {}", line.source, line.text));
-        }
-    }
 }
 
 fn text(document: &Value, pointer: &str) -> Option<String> {

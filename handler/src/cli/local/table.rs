@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table};
+use hubward_core::finding::{Finding, Severity};
 use serde_json::json;
 
 use super::verdict::{Verdict, Walked};
@@ -57,20 +58,19 @@ fn text(verdict: &Verdict) -> String {
         lines.push(String::new());
     }
     lines.push("Packets that were sent through the simulated Azure".to_owned());
-    for cluster in &verdict.clusters {
-        lines.extend(
-            cluster
-                .walks
-                .iter()
-                .map(|walked| format!("  {}  {}: {}", mark(walked), cluster.name, walked.line())),
-        );
-    }
+    let walks = || {
+        verdict
+            .clusters
+            .iter()
+            .flat_map(|c| c.walks.iter().map(move |w| (&c.name, w)))
+    };
+    let width = walks().map(|(_, walked)| mark(walked).len()).max().unwrap_or(0).max(4);
+    lines.extend(walks().map(|(name, walked)| format!("  {:width$}  {name}: {}", mark(walked), walked.line())));
     lines.push(String::new());
     lines.push(format!(
-        "Azure calls: {} reads, {} writes, {} of them firewall updates, {} throttled. Time: {:.0} Azure seconds in {:.1} s.",
-        verdict.reads,
-        verdict.writes,
-        verdict.firewall_updates,
+        "Azure calls: {}, {}, {} throttled. Time: {:.0} Azure seconds in {:.1} s.",
+        counted(verdict.reads, "read"),
+        writes(verdict),
         verdict.throttled,
         verdict.azure_seconds,
         verdict.wall_seconds
@@ -98,32 +98,96 @@ fn clusters(verdict: &Verdict) -> String {
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Each finding with its help, worst first.
+/// All writes, and whose they were: rules of all clusters go to the hub together.
+fn writes(verdict: &Verdict) -> String {
+    let all = counted(verdict.writes, "write");
+    if verdict.writes == 0 {
+        return all;
+    }
+    let whose = if verdict.clusters.len() == 1 {
+        "cluster"
+    } else {
+        "clusters"
+    };
+    let others = verdict.writes.saturating_sub(verdict.firewall_updates);
+    format!(
+        "{all} ({others} for the {whose}, {} for the hub's rules)",
+        verdict.firewall_updates
+    )
+}
+
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Each finding with its help, worst first. What is only worth knowing comes last, and once for all clusters that share it.
 fn findings(verdict: &Verdict) -> Vec<String> {
-    let mut found: Vec<_> = verdict
-        .clusters
-        .iter()
-        .flat_map(|cluster| cluster.findings.iter().map(move |finding| (finding, &cluster.name)))
-        .collect();
-    found.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
-    found
+    let mut to_act_on: Vec<(&Finding, &str)> = Vec::new();
+    let mut to_know: Vec<(Finding, Vec<&str>)> = Vec::new();
+    for cluster in &verdict.clusters {
+        for finding in &cluster.findings {
+            if finding.severity != Severity::Info {
+                to_act_on.push((finding, &cluster.name));
+                continue;
+            }
+            let nameless = nameless(finding, &cluster.name);
+            match to_know.iter_mut().find(|(known, _)| *known == nameless) {
+                Some((_, names)) => names.push(&cluster.name),
+                None => to_know.push((nameless, vec![&cluster.name])),
+            }
+        }
+    }
+    to_act_on.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
+    let mut lines: Vec<String> = to_act_on
         .into_iter()
-        .flat_map(|(finding, cluster)| {
-            let severity = format!("{:?}", finding.severity).to_lowercase();
-            let first = format!(
-                "  {severity:<8}  {cluster}: {} ({})",
-                finding.message,
-                finding.code.text()
-            );
-            let help = (!finding.help.is_empty()).then(|| format!("            {}", finding.help));
-            [Some(first), help].into_iter().flatten()
-        })
-        .collect()
+        .flat_map(|(finding, name)| two_lines(finding, name, ""))
+        .collect();
+    for (finding, names) in to_know {
+        let (who, name) = match names.as_slice() {
+            [only] => ((*only).to_owned(), *only),
+            several => (format!("{} clusters", several.len()), "NAME"),
+        };
+        lines.extend(two_lines(&named(&finding, name), &who, "; nothing to do now"));
+    }
+    lines
+}
+
+fn two_lines(finding: &Finding, who: &str, remark: &str) -> Vec<String> {
+    let severity = format!("{:?}", finding.severity).to_lowercase();
+    let code = finding.code.text();
+    let mut lines = vec![format!("  {severity:<8}  {who}: {} ({code}){remark}", finding.message)];
+    if !finding.help.is_empty() {
+        lines.push(format!("            {}", finding.help));
+    }
+    lines
+}
+
+/// Stands for a cluster's name where findings of several clusters are compared; no name in Azure holds it.
+const NAMELESS: &str = "\u{0}";
+
+fn nameless(finding: &Finding, name: &str) -> Finding {
+    replaced(finding, name, NAMELESS)
+}
+
+fn named(finding: &Finding, name: &str) -> Finding {
+    replaced(finding, NAMELESS, name)
+}
+
+fn replaced(finding: &Finding, from: &str, to: &str) -> Finding {
+    Finding {
+        message: finding.message.replace(from, to),
+        help: finding.help.replace(from, to),
+        ..finding.clone()
+    }
 }
 
 /// The mark that scripts and people look for.
 fn mark(walked: &Walked) -> &'static str {
-    if walked.as_it_should_be { "ok  " } else { "FAIL" }
+    match (walked.as_it_should_be, walked.before_switch) {
+        (true, _) => "ok",
+        (false, true) => "before the switch",
+        (false, false) => "FAIL",
+    }
 }
 
 fn put(text: &str) {

@@ -4,13 +4,9 @@ use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source, Walk};
 use hubward_core::finding::Finding;
 use hubward_core::plan::State;
 
+use super::expectation::{Expected, Fate, expected};
 use super::progress::Progress;
 use super::rig::{Cluster, Rig};
-
-/// A destination that the example configuration's operator rule allows.
-const PARTNER: &str = "api.partner.example";
-/// A destination that no rule allows.
-const NOT_ALLOWED: &str = "not-allowed.example";
 
 /// The result of a run.
 pub(super) struct Verdict {
@@ -41,9 +37,12 @@ pub(super) struct ClusterVerdict {
 /// One packet, and whether it fared as it should.
 pub(super) struct Walked {
     pub(super) as_it_should_be: bool,
+    /// True while the mode or a person holds the switch back: nothing is said to be wrong then.
+    pub(super) before_switch: bool,
     subnet: String,
     to: String,
     walk: Walk,
+    expectation: String,
 }
 
 impl Verdict {
@@ -77,29 +76,44 @@ impl Verdict {
 }
 
 impl Walked {
+    /// What became of the packet and, if it should have been something else, what.
     pub(super) fn line(&self) -> String {
-        match &self.walk.outcome {
-            Outcome::Reached { seen_from } => format!("{} -> {}: reached, seen from {seen_from}", self.subnet, self.to),
-            Outcome::Dropped { at, why } => format!("{} -> {}: dropped at {at} ({why})", self.subnet, self.to),
-        }
+        let fate = match &self.walk.outcome {
+            Outcome::Reached { seen_from } => format!("reached, seen from {seen_from}"),
+            Outcome::Dropped { at, why } => format!("dropped at {at} ({why})"),
+        };
+        let expectation = if self.as_it_should_be {
+            String::new()
+        } else {
+            format!("; expected {}", self.expectation)
+        };
+        format!("{} -> {}: {fate}{expectation}", self.subnet, self.to)
     }
 }
 
 fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str>) -> ClusterVerdict {
     let report = progress.report(&cluster.key);
-    let mut reached = vec!["mcr.microsoft.com".to_owned(), PARTNER.to_owned()];
-    reached.extend(rig.api_server(&cluster.id));
-    let mut walks = Vec::new();
-    for subnet in &cluster.subnets {
-        for name in &reached {
-            let walk = walk(rig, cluster, subnet, name);
-            let good = matches!(&walk.outcome, Outcome::Reached { seen_from } if Some(seen_from.to_string().as_str()) == egress_ip);
-            walks.push(walked(subnet, name, walk, good));
-        }
-        let walk = walk(rig, cluster, subnet, NOT_ALLOWED);
-        let good = matches!(&walk.outcome, Outcome::Dropped { at, .. } if rig.is_firewall(at));
-        walks.push(walked(subnet, NOT_ALLOWED, walk, good));
-    }
+    let before_switch = report.is_some_and(|r| is_before_switch(r.state));
+    let packets = expected(rig.hub(), rig.api_server(&cluster.id), |name| rig.resolve(name));
+    let walks: Vec<Walked> = cluster
+        .subnets
+        .iter()
+        .flat_map(|subnet| packets.iter().map(move |packet| (subnet, packet)))
+        .map(|(subnet, packet)| {
+            let walk = walk(rig, cluster, subnet, packet);
+            Walked {
+                as_it_should_be: fares_well(rig, packet, &walk, egress_ip),
+                before_switch,
+                subnet: subnet.rsplit('/').next().unwrap_or_default().to_owned(),
+                to: format!("{}:{}", packet.name, packet.port),
+                walk,
+                expectation: match packet.fate {
+                    Fate::Reached => format!("to be seen from {}", egress_ip.unwrap_or("the egress address")),
+                    Fate::Dropped => "to be dropped at the firewall".to_owned(),
+                },
+            }
+        })
+        .collect();
     // One address is said only if every packet that arrived was seen from it.
     let mut seen: Vec<String> = walks
         .iter()
@@ -129,25 +143,40 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
     }
 }
 
-fn walk(rig: &Rig, cluster: &Cluster, subnet: &str, name: &str) -> Walk {
+fn fares_well(rig: &Rig, packet: &Expected, walk: &Walk, egress_ip: Option<&str>) -> bool {
+    match (packet.fate, &walk.outcome) {
+        (Fate::Reached, Outcome::Reached { seen_from }) => Some(seen_from.to_string().as_str()) == egress_ip,
+        (Fate::Dropped, Outcome::Dropped { at, .. }) => rig.is_firewall(at),
+        (Fate::Reached, Outcome::Dropped { .. }) | (Fate::Dropped, Outcome::Reached { .. }) => false,
+    }
+}
+
+/// True of the states in which the mode or a person holds the switch back.
+fn is_before_switch(state: State) -> bool {
+    match state {
+        State::Observed | State::PendingApproval | State::Prepared => true,
+        State::NotEligible
+        | State::Waiting
+        | State::Wired
+        | State::Settling
+        | State::Broken
+        | State::Failed
+        | State::Bypassed
+        | State::Offboarding
+        | State::Offboarded => false,
+    }
+}
+
+fn walk(rig: &Rig, cluster: &Cluster, subnet: &str, packet: &Expected) -> Walk {
     rig.walk(&Packet {
         from: Source {
             subnet: subnet.to_owned(),
             cluster: Some(cluster.id.clone()),
             address: None,
         },
-        to: Destination::Name(name.to_owned()),
-        port: 443,
+        to: Destination::Name(packet.name.clone()),
+        port: packet.port,
         protocol: Protocol::Tcp,
         server_name: None,
     })
-}
-
-fn walked(subnet: &str, to: &str, walk: Walk, as_it_should_be: bool) -> Walked {
-    Walked {
-        as_it_should_be,
-        subnet: subnet.rsplit('/').next().unwrap_or_default().to_owned(),
-        to: format!("{to}:443"),
-        walk,
-    }
 }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use azure_sim::{Delivery, DeliveryId, DeliveryOutcome};
-use hubward::clock::Clock;
 use hubward::app::App;
-use hubward::host::{Functions, Reply, open};
+use hubward::clock::Clock;
+use hubward::host::{Functions, Invocation, Reply, open};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -145,6 +145,22 @@ impl Rig {
     pub fn put_message(&mut self, body: &Value) {
         let text = azure_core::base64::encode(body.to_string());
         queue::put(&mut self.azure.lock(), queue::WORK, &text, self.clock.now());
+    }
+
+    /// One invocation of `Work` with this message, past the queue: what it answered and how long it took, in Azure time.
+    pub async fn work_once(&self, message: &Value) -> (Reply, Duration) {
+        let Some(app) = &self.app else {
+            self.fail("no app is running")
+        };
+        let invocation = Invocation {
+            id: "work-once".to_owned(),
+            function: "Work".to_owned(),
+            data: [("message".to_owned(), message.clone())].into_iter().collect(),
+            metadata: serde_json::Map::new(),
+        };
+        let began = self.now();
+        let reply = app.invoke(invocation).await;
+        (reply, span(self.now() - began))
     }
 
     /// The deliveries that were handed out so far, kept up to date.

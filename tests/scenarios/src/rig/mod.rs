@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use azure_core::http::{HttpClient, Url};
 use azure_sim::{Azure, Counters, EventSchema, EventSubscription, World};
+use hubward::app::ARM;
+use hubward::app::App;
 use hubward::arm::{Arm, ArmDeps};
 use hubward::clock::{Clock, TokioClock};
-use hubward::app::App;
 use hubward::ledger::{Ledger, StorageSettings};
-use hubward::app::ARM;
 use hubward::work::Report;
 use hubward_core::config::{Config, ConfigError};
 use time::OffsetDateTime;

@@ -82,6 +82,10 @@ pub enum Fate {
     Goes,
     /// The product gets no answer; before, Azure never sees the request either.
     Lost,
+    /// It goes on, but that much later.
+    Slow(Duration),
+    /// Neither an answer nor an error ever comes; before, Azure never sees the request either.
+    Hangs,
     /// The process dies at this point.
     Dies,
 }
@@ -189,6 +193,8 @@ impl Wire {
         match self.fate(&call) {
             Fate::Goes if cut_off => return Err(broken(ErrorKind::Connection, "no way to ARM")),
             Fate::Goes => {}
+            Fate::Slow(by) => self.clock.sleep(by).await,
+            Fate::Hangs => return std::future::pending().await,
             Fate::Lost => return Err(broken(ErrorKind::Connection, "the connection was refused")),
             Fate::Dies => return self.die().await,
         }
@@ -208,8 +214,11 @@ impl Wire {
         if service == Service::Queue && method == "POST" {
             self.queued.notify_one();
         }
-        if fate == Fate::Dies {
-            return self.die().await;
+        match fate {
+            Fate::Dies => return self.die().await,
+            Fate::Hangs => return std::future::pending().await,
+            Fate::Slow(by) => self.clock.sleep(by).await,
+            Fate::Goes | Fate::Lost => {}
         }
         self.clock.sleep(way).await;
         if fate == Fate::Lost || answer.extensions().get::<NoAnswer>().is_some() {

@@ -155,6 +155,26 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "name = \"partner\"\npriority = 300",
     ),
     (
+        "application rules at the priority of the network rules of AKS",
+        "name = \"partner\"",
+        "name = \"partner\"\npriority = 1000",
+    ),
+    (
+        "network rules at the priority of the application rules of AKS",
+        "priority = 300",
+        "priority = 2000",
+    ),
+    (
+        "destinations that are all addresses together",
+        "\"203.0.113.0/24\"",
+        "\"0.0.0.0/2\", \"64.0.0.0/2\", \"128.0.0.0/2\", \"192.0.0.0/2\"",
+    ),
+    (
+        "rule name that is too long with what goes around it",
+        "name = \"partner\"",
+        "name = \"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\"",
+    ),
+    (
         "client id",
         "mode =",
         "credential = { kind = \"managed_identity\", client_id = \"me\" }\nmode =",

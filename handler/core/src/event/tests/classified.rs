@@ -137,3 +137,44 @@ fn told(relevance: &Relevance) -> String {
         Relevance::Foreign { reason } => format!("foreign: {reason}"),
     }
 }
+
+#[test]
+fn an_id_that_aks_gives_to_no_cluster_is_foreign() {
+    let aks = "Microsoft.ContainerService/managedClusters";
+    let made_up = [
+        format!("/subscriptions/{SUBSCRIPTION}/providers/{aks}/x"),
+        format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.Foo/bars/b/providers/{aks}/z"),
+        format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/{aks}/{}",
+            "y".repeat(64)
+        ),
+        format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{}/providers/{aks}/z",
+            "g".repeat(91)
+        ),
+    ];
+    let relevance = |id: &str, operation: &str| {
+        let mut event = event_grid();
+        event["subject"] = json!(id);
+        event["data"]["resourceUri"] = json!(id);
+        event["data"]["operationName"] = json!(operation);
+        let event = decode(&event).unwrap();
+        classify(&event, &config())
+    };
+    for id in &made_up {
+        for (id, operation) in [
+            (id.clone(), format!("{aks}/write")),
+            (format!("{id}/agentPools/np"), format!("{aks}/agentPools/write")),
+        ] {
+            let found = relevance(&id, &operation);
+            assert!(matches!(found, Relevance::Foreign { .. }), "{id}: {found:?}");
+        }
+    }
+    let longest = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/{}/providers/{aks}/{}",
+        "g".repeat(90),
+        "y".repeat(63)
+    );
+    let found = relevance(&longest, &format!("{aks}/write"));
+    assert!(matches!(found, Relevance::Spoke { .. }), "{found:?}");
+}

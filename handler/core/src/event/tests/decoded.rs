@@ -166,3 +166,20 @@ fn every_malformed_event_is_told_with_its_reason() {
     );
     insta::assert_snapshot!(page);
 }
+
+#[test]
+fn a_time_that_no_event_can_have_counts_as_none() {
+    for text in [
+        "0000-01-01T00:00:00+01:00",
+        "1999-12-31T23:59:59Z",
+        "2201-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+    ] {
+        let mut event = event_grid();
+        event["eventTime"] = json!(text);
+        assert_eq!(decode(&event).unwrap().time, None, "{text}");
+    }
+    let mut event = event_grid();
+    event["eventTime"] = json!("2200-12-31T23:59:59Z");
+    assert!(decode(&event).unwrap().time.is_some());
+}
