@@ -44,7 +44,7 @@ fn every_commented_setting_of_the_example_is_accepted() {
         .collect();
     let config = Config::load(&text.join("\n"), &BTreeMap::new()).unwrap();
     let (_, hub) = config.hub_for_location("westeurope").unwrap();
-    assert_eq!(hub.rules.application[0].priority, Some(1000));
+    assert_eq!(hub.rules.application[0].priority, Some(3000));
     assert_eq!(hub.rules.network[0].destinations, ["198.51.100.0/24"]);
 }
 
