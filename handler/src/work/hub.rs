@@ -1,6 +1,6 @@
 //! A look at a hub: all clusters' rules in one write.
 //!
-//! The firewall takes one update at a time and each takes minutes, so wishes are gathered for a short while and written
+//! The firewall takes one update at a time and each takes minutes, so contributions are gathered for a short while and written
 //! together; what arrives during a write rides in the next one.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::ledger::keys::KeyLease;
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
 
-/// How long a wish waits for others before the write that carries it starts. Short against the minutes of the write.
+/// How long a contribution waits for others before the write that carries it starts. Short against the minutes of the write.
 const LINGER: Duration = Duration::from_secs(15);
 /// When to look again at a policy or firewall that somebody else is updating: such updates take three to five minutes.
 const BUSY: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ const BUSY: Duration = Duration::from_secs(30);
 const DOWN: Duration = Duration::from_secs(300);
 
 /// The contributions of a hub, as kept in the ledger.
-struct Wishes {
+struct Contributed {
     contributions: BTreeMap<ResourceId, Contribution>,
     findings: Vec<Finding>,
 }
@@ -63,15 +63,15 @@ pub(super) async fn look(
     }
     let subject = Subject::Hub { name: hub.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
-    let wishes = wishes(app, hub).await?;
-    let plan = plan_hub(&estate, config, hub, &wishes.contributions, &[]);
+    let contributed = contributed(app, hub).await?;
+    let plan = plan_hub(&estate, config, hub, &contributed.contributions, &[]);
     if let Some(after) = linger(app.clock.now(), &plan, lease.owed_since) {
         return Ok(Next::Wait {
             after,
-            line: "gathering the wishes of other clusters".to_owned(),
+            line: "gathering the contributions of other clusters".to_owned(),
         });
     }
-    let clusters: Vec<String> = wishes.contributions.keys().map(ResourceId::key).collect();
+    let clusters: Vec<String> = contributed.contributions.keys().map(ResourceId::key).collect();
     let applied = apply(
         &app.arm,
         &app.ledger,
@@ -86,7 +86,7 @@ pub(super) async fn look(
         wake(app, &clusters).await?;
     }
     let mut report = HubReport::of_plan(&plan);
-    report.findings.extend(wishes.findings);
+    report.findings.extend(contributed.findings);
     for ended in &running.ended {
         if let Some(fault) = &ended.fault {
             report.state = HubState::Failed;
@@ -150,9 +150,9 @@ async fn wake(app: &App, clusters: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
+async fn contributed(app: &App, hub: &str) -> Result<Contributed, Failure> {
     let listing = app.ledger.contributions.of_hub(hub).await?;
-    let mut wishes = Wishes {
+    let mut contributed = Contributed {
         contributions: BTreeMap::new(),
         findings: Vec::new(),
     };
@@ -166,18 +166,22 @@ async fn wishes(app: &App, hub: &str) -> Result<Wishes, Failure> {
     for document in listing.documents.iter().filter(|d| d.tombstone.is_none()) {
         match serde_json::from_value::<Contribution>(document.body.clone()) {
             Ok(contribution) => {
-                wishes.contributions.insert(contribution.cluster.clone(), contribution);
+                contributed
+                    .contributions
+                    .insert(contribution.cluster.clone(), contribution);
             }
-            Err(error) => wishes.findings.push(damaged(&document.cluster, &error.to_string())),
+            Err(error) => contributed
+                .findings
+                .push(damaged(&document.cluster, &error.to_string())),
         }
     }
-    wishes
+    contributed
         .findings
         .extend(listing.damaged.iter().map(|d| damaged(&d.name, &d.reason)));
-    Ok(wishes)
+    Ok(contributed)
 }
 
-/// What is left of the time in which wishes are gathered, counted from the oldest one that is not served; `None` when there
+/// What is left of the time in which contributions are gathered, counted from the oldest that is not served; `None` when there
 /// is nothing to write or it is over.
 fn linger(now: OffsetDateTime, plan: &Plan, owed_since: Option<OffsetDateTime>) -> Option<Duration> {
     plan.startable().next()?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::{Method, Request, Url};
-use azure_sim::{Fault, FaultEffect, Service};
+use azure_sim::{Documents, Fault, FaultEffect, Service};
 use hubward::arm::{Arm, ArmDeps, Operation, PollStyle, WriteMethod};
 use hubward::clock::Clock;
 use hubward::host::Reply;
@@ -48,6 +48,47 @@ async fn a_hubs_message_that_was_lost_is_asked_for_again_once_it_is_overdue() {
     let event = rig.creation_of(&cluster);
     rig.send_event(&event);
     rig.settle().await;
+    rig.assert_all_wired(&[cluster]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_whose_record_of_a_write_was_lost_is_not_called_in_force_before_azure_is_done() {
+    let mut rig = Rig::new(SEED).await;
+    let lost = Arc::new(Mutex::new((false, false)));
+    let story = Arc::clone(&lost);
+    rig.wire.hook(move |_, call| {
+        let mut story = story.lock().unwrap();
+        let (written, lost) = &mut *story;
+        *written |= call.moment == Moment::After && call.method == "PUT" && call.path.contains("ruleCollectionGroups/");
+        let record = call.service == Service::Blob && call.method == "PUT" && call.path.contains("operations");
+        if *written && !*lost && record && call.moment == Moment::Before {
+            *lost = true;
+            return Fate::Lost;
+        }
+        Fate::Goes
+    });
+    let cluster = rig.create_cluster(1);
+    let mut looks_while_updating = 0;
+    for _ in 0..120 {
+        rig.run_for(Duration::from_secs(10)).await;
+        let updating = rig
+            .azure
+            .lock()
+            .documents()
+            .list("Microsoft.Network/firewallPolicies/ruleCollectionGroups")
+            .iter()
+            .any(|group| group["properties"]["provisioningState"] == "Updating");
+        let hub = rig.ledger.outcomes.get("main").await.unwrap();
+        if let (true, Some(hub)) = (updating, hub) {
+            looks_while_updating += 1;
+            assert_ne!(hub.state, "in_force", "seed {SEED}: Azure is still at it");
+        }
+    }
+    assert!(lost.lock().unwrap().1, "seed {SEED}: the story needs a lost record");
+    assert!(looks_while_updating > 3, "seed {SEED}: {looks_while_updating}");
+    rig.settle().await;
+    let hub = rig.ledger.outcomes.get("main").await.unwrap().unwrap();
+    assert_eq!(hub.state, "in_force", "seed {SEED}: nobody looked again");
     rig.assert_all_wired(&[cluster]).await;
 }
 
