@@ -6,7 +6,7 @@ mod world;
 
 use hubward_core::config::Mode;
 use hubward_core::finding::Code;
-use hubward_core::plan::{Age, State, Wait, plan_spoke};
+use hubward_core::plan::{Age, Known, State, Wait, plan_spoke};
 use serde_json::{Value, json};
 use world::{World, cluster_id, codes, collection, config, hub_vnet, id, policy, shop, steps, vnet};
 
@@ -68,13 +68,18 @@ fn a_cluster_older_than_the_installation_is_observed() {
 #[test]
 fn a_cluster_of_unknown_age_and_a_lost_ledger_are_observed() {
     let mut world = World::fresh();
-    let lost = plan_spoke(&world.estate, &world.config, &shop(), Age::default());
+    let lost = plan_spoke(
+        &world.estate,
+        &world.config,
+        &shop(),
+        &Known::at(world::READ, Age::default()),
+    );
     world.edit(&shop(), |c| c["systemData"] = Value::Null);
     let unseen = Age {
         create_seen: false,
         ..world::age()
     };
-    let unknown = plan_spoke(&world.estate, &world.config, &shop(), unseen);
+    let unknown = plan_spoke(&world.estate, &world.config, &shop(), &Known::at(world::READ, unseen));
     for plan in [lost, unknown] {
         assert_eq!(
             (plan.state, codes(&plan)[0]),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hubward_core::estate::Kind;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Plan, Step, comparable, differs};
+use hubward_core::plan::{Method, Plan, Step, comparable, differs};
 use time::OffsetDateTime;
 
 use crate::arm::{Arm, ArmError, Operation, Read, Written};
@@ -167,6 +167,9 @@ async fn write(
     }
     // Nothing is asked of anybody between this read and the write, so that a foreign change has the least time to slip in.
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
+    if let (Method::Delete, Read::Absent(_)) = (step.method, &found) {
+        return Ok(Outcome::Finished);
+    }
     if let Some(what) = change(step, &found) {
         tracing::info!(step = step.id, target = %step.target, what, "the target changed since the plan was made");
         return Ok(Outcome::Refused(what));
@@ -174,12 +177,12 @@ async fn write(
     if !still_ours(clock, lease, leases) {
         return taken_over();
     }
-    tracing::info!(step = step.id, target = %step.target, why = step.why, "writing");
-    let written = arm
-        .put(&step.target, &step.api_version, &step.body)
-        .await
-        .map_err(failed)?;
-    match written {
+    tracing::info!(step = step.id, method = %step.method, target = %step.target, why = step.why, "writing");
+    let written = match step.method {
+        Method::Put => arm.put(&step.target, &step.api_version, &step.body).await,
+        Method::Delete => arm.delete(&step.target, &step.api_version).await,
+    };
+    match written.map_err(failed)? {
         Written::Done(_) => Ok(Outcome::Finished),
         Written::Running(operation) => {
             let record = record(step, operation, clusters);

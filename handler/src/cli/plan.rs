@@ -7,7 +7,7 @@
 use hubward_core::config::Credential;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Plan, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, plan_spoke};
 use time::OffsetDateTime;
 
 use super::configuration::{File, Refused, overlay};
@@ -106,7 +106,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, PlanError> {
         let estate = observe(&azure.arm, azure.clock.as_ref(), &config, &subject)
             .await
             .map_err(|error| explained(error, &environment, &config.credential))?;
-        Ok(plan_spoke(&estate, &config, &id, age))
+        Ok(plan_spoke(&estate, &config, &id, &Known::at(azure.clock.now(), age)))
     })
 }
 

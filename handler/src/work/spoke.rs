@@ -5,7 +5,7 @@ use std::time::Duration;
 use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Plan, State, Wait, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, State, Wait, plan_spoke};
 use serde_json::json;
 
 use time::OffsetDateTime;
@@ -51,6 +51,7 @@ pub(super) async fn look(
         return Ok(pause(app, &running));
     }
     let installed_at = app.ledger.installed.at(app.clock.now()).await?;
+    let now = app.clock.now();
     let age = Age {
         installed_at: Some(installed_at),
         // An old create event that is replayed makes no cluster young.
@@ -58,7 +59,7 @@ pub(super) async fn look(
     };
     let subject = Subject::Spoke { cluster: id.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
-    let plan = plan_spoke(&estate, config, &id, age);
+    let plan = plan_spoke(&estate, config, &id, &Known::at(now, age));
     contribute(app, &plan).await?;
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let report = report(&plan, &applied, &running);
@@ -69,7 +70,7 @@ pub(super) async fn look(
         lease.wrote();
         0
     };
-    Ok(next(&plan, &applied, &running, &report, unchanged))
+    Ok(next(&plan, &applied, &running, &report, unchanged, app.clock.now()))
 }
 
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.
@@ -135,7 +136,14 @@ fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
 /// What comes next. A failed operation is tried again with a growing delay, or a fault of Azure's would be hammered.
 ///
 /// `unchanged` looks before this one left the same plan.
-fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report, unchanged: u32) -> Next {
+fn next(
+    plan: &Plan,
+    applied: &Applied,
+    running: &Running,
+    report: &Report,
+    unchanged: u32,
+    now: OffsetDateTime,
+) -> Next {
     let line = line(plan, report);
     if let Some(first) = pause_after(running.ended.iter().filter_map(|e| e.fault.as_ref())) {
         return Next::Retry { first, line };
@@ -148,9 +156,16 @@ fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report, unch
         // Somebody else is at work on it; with a growing pause, or two writers would chase each other.
         return Next::Retry { first: AGAIN, line };
     }
-    let pause = plan.waits.iter().filter_map(|wait| pause_for(wait, unchanged)).min();
+    let pause = plan
+        .waits
+        .iter()
+        .filter_map(|wait| pause_for(wait, unchanged, now))
+        .min();
     match (plan.state, pause) {
-        (Some(State::Waiting | State::Broken | State::Prepared), Some(after)) => Next::Wait { after, line },
+        (
+            Some(State::Waiting | State::Settling | State::Broken | State::Prepared | State::Offboarding),
+            Some(after),
+        ) => Next::Wait { after, line },
         // A startable step that was not written shares its lane with one that was; it is next.
         (Some(State::Waiting), None) if plan.startable().next().is_some() => Next::Wait { after: SOON, line },
         _ => Next::Settled { line },
@@ -159,13 +174,19 @@ fn next(plan: &Plan, applied: &Applied, running: &Running, report: &Report, unch
 
 /// When to look again at what is waited for. What stays as it is for long waits for a person, whether it says so or not (a
 /// peering that nobody connects again, a cluster that failed), so each look at the same plan doubles the pause.
-fn pause_for(wait: &Wait, unchanged: u32) -> Option<Duration> {
+fn pause_for(wait: &Wait, unchanged: u32, now: OffsetDateTime) -> Option<Duration> {
     let first = match wait {
         Wait::Peering | Wait::AtRest { .. } => SOON,
         Wait::Cluster { .. } | Wait::Hub => LATER,
         Wait::Rules => return Some(RULES),
+        Wait::Rights { until } | Wait::Absence { until } => {
+            let left = Duration::try_from(*until - now).unwrap_or_default();
+            return Some(left.max(Duration::from_secs(1)));
+        }
         // A person's word comes as an event or a command.
-        Wait::Person { .. } | Wait::Approval | Wait::Observing | Wait::Step { .. } => return None,
+        Wait::Person { .. } | Wait::Approval | Wait::Observing | Wait::Paused | Wait::Step { .. } => {
+            return None;
+        }
     };
     Some(retry_delay(first, unchanged.saturating_add(1)))
 }

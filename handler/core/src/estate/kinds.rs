@@ -32,10 +32,14 @@ pub enum Kind {
     LoadBalancer,
     /// A network security group.
     NetworkSecurityGroup,
+    /// A role assignment.
+    RoleAssignment,
+    /// A resource group.
+    ResourceGroup,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str, &'static str); 13] = [
+    const ALL: [(Self, &'static str, &'static str); 15] = [
         (
             Self::ManagedCluster,
             "Microsoft.ContainerService/managedClusters",
@@ -65,12 +69,21 @@ impl Kind {
             "Microsoft.Network/networkSecurityGroups",
             NETWORK,
         ),
+        (
+            Self::RoleAssignment,
+            "Microsoft.Authorization/roleAssignments",
+            AUTHORIZATION,
+        ),
+        (Self::ResourceGroup, GROUP, RESOURCES),
     ];
 
     /// The kind of a resource, if it is one of ours.
     #[must_use]
     pub fn of(id: &ResourceId) -> Option<Self> {
-        let wanted = id.resource_type();
+        let wanted = match id.resource_type() {
+            none if none.is_empty() && id.resource_group().is_some() => GROUP.to_owned(),
+            some => some,
+        };
         Self::ALL
             .iter()
             .find(|(_, name, _)| name.eq_ignore_ascii_case(&wanted))
@@ -84,6 +97,15 @@ const NETWORK: &str = "2025-05-01";
 
 /// `Microsoft.ContainerService`: the version of the official example set.
 pub const CONTAINER_SERVICE: &str = "2025-05-01";
+
+/// `Microsoft.Authorization`: the version of role assignments in the official SDK.
+const AUTHORIZATION: &str = "2022-04-01";
+
+/// `Microsoft.Resources`: the version of resource groups in the official SDK.
+const RESOURCES: &str = "2024-11-01";
+
+/// The type of a resource group, which its id does not spell.
+const GROUP: &str = "Microsoft.Resources/resourceGroups";
 
 /// The api-version we use for a resource; `None` if its kind is not one of ours.
 #[must_use]

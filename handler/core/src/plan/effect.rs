@@ -3,8 +3,9 @@
 //! A write that this module does not know leaves the estate as it is, which can only make the guard refuse more.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
-use super::Step;
+use super::{Method, Step};
 use crate::estate::{Estate, Kind, text, unsettled};
 use crate::ids::ResourceId;
 
@@ -18,6 +19,10 @@ pub fn after(estate: &Estate, step: &Step) -> Estate {
     let Some(kind) = Kind::of(&step.target) else {
         return next;
     };
+    if step.method == Method::Delete {
+        remove(&mut next, kind, &step.target, read_at);
+        return next;
+    }
     match kind {
         Kind::Peering => connect(&mut next, step),
         Kind::Subnet => put_child(&mut next, &step.target, "subnets", step.body.clone()),
@@ -27,16 +32,66 @@ pub fn after(estate: &Estate, step: &Step) -> Estate {
             body["properties"]["provisioningState"] = json!("Succeeded");
             next.insert(step.target.clone(), Some(body), read_at);
         }
+        Kind::PublicIp | Kind::RoleAssignment | Kind::ResourceGroup => {
+            next.insert(step.target.clone(), Some(step.body.clone()), read_at);
+        }
         Kind::ManagedCluster
         | Kind::VirtualNetwork
         | Kind::Firewall
         | Kind::FirewallPolicy
         | Kind::NatGateway
-        | Kind::PublicIp
         | Kind::LoadBalancer
         | Kind::NetworkSecurityGroup => {}
     }
     next
+}
+
+/// The resource is gone: from its parent's list if it is a child, and as a document. The other side of a removed peering is
+/// `Disconnected` (virtual-network manage-peering).
+fn remove(estate: &mut Estate, kind: Kind, id: &ResourceId, read_at: OffsetDateTime) {
+    let list = match kind {
+        Kind::Peering => "virtualNetworkPeerings",
+        Kind::Subnet => "subnets",
+        Kind::Route => "routes",
+        Kind::ManagedCluster
+        | Kind::VirtualNetwork
+        | Kind::RouteTable
+        | Kind::Firewall
+        | Kind::FirewallPolicy
+        | Kind::RuleCollectionGroup
+        | Kind::NatGateway
+        | Kind::PublicIp
+        | Kind::LoadBalancer
+        | Kind::NetworkSecurityGroup
+        | Kind::RoleAssignment
+        | Kind::ResourceGroup => "",
+    };
+    if kind == Kind::Peering {
+        disconnect(estate, id);
+    }
+    if !list.is_empty() {
+        edit_list(estate, id, list, |children| {
+            children.retain(|c| !is_named(c, id.name()))
+        });
+    }
+    estate.insert(id.clone(), None, read_at);
+}
+
+fn disconnect(estate: &mut Estate, id: &ResourceId) {
+    let Some(local) = id.parent() else { return };
+    let remote = estate.vnet(&local).and_then(|v| {
+        let mut peerings = v.peerings().into_iter();
+        peerings.find(|p| p.name().eq_ignore_ascii_case(id.name()))?.remote()
+    });
+    let other = remote.and_then(|remote| {
+        let name = estate.vnet(&remote)?.peering_to(&local)?.name().to_owned();
+        Some(remote.child("virtualNetworkPeerings", &name))
+    });
+    if let Some(other) = other {
+        edit_child(estate, &other, "virtualNetworkPeerings", |peering| {
+            peering["properties"]["peeringState"] = json!("Disconnected");
+        });
+    }
 }
 
 /// A peering is `Initiated` until the other side exists; then both are `Connected`, the older one without a write on it

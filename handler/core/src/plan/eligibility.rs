@@ -1,24 +1,14 @@
 //! Whether a cluster may be wired at all, and in which mode. Every refusal is a finding that says what would help; nothing
 //! here writes or waits, and what is not known counts against writing.
 
-use time::OffsetDateTime;
-
+use super::Known;
 use super::gates::Scene;
 use crate::config::{Config, Mode};
 use crate::estate::ClusterView;
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 
-/// What is known about the age of a cluster and of the installation.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Age {
-    /// When Hubward was installed; `None` if the ledger has lost it.
-    pub installed_at: Option<OffsetDateTime>,
-    /// True if a create event of the cluster was seen after the installation.
-    pub create_seen: bool,
-}
-
-pub(super) fn effective_mode(config: &Config, cluster: &ClusterView<'_>, age: Age) -> (Mode, Option<Finding>) {
+pub(super) fn effective_mode(config: &Config, cluster: &ClusterView<'_>, known: &Known) -> (Mode, Option<Finding>) {
     let older = |why: &str| {
         let finding = Finding::info(
             Code::OlderThanInstallation,
@@ -27,6 +17,11 @@ pub(super) fn effective_mode(config: &Config, cluster: &ClusterView<'_>, age: Ag
         );
         (Mode::Observe, Some(finding))
     };
+    // Somebody has answered for the cluster's age.
+    if known.word.enrolled {
+        return (config.mode, None);
+    }
+    let age = known.age;
     match (age.installed_at, cluster.created_at()) {
         (None, _) => older("was found by a ledger that does not know when Hubward was installed"),
         (Some(installed), Some(created)) if created < installed => older("is older than the installation"),

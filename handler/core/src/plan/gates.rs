@@ -1,8 +1,8 @@
 //! What must be true before the switch, the one step that changes a running cluster's fate. Each gate answers with a wait
 //! that time or Azure ends, or with a finding that only a person ends.
 
-use super::Wait;
 use super::writes::is_contradicted;
+use super::{Known, Wait};
 use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, carries_at_least, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
 use crate::estate::{ClusterView, Estate, at_rest, rule_collection_groups, text};
@@ -30,6 +30,7 @@ pub(super) struct Scene<'a> {
     pub(super) cluster: ClusterView<'a>,
     pub(super) blueprint: &'a SpokeBlueprint,
     pub(super) contribution: &'a Contribution,
+    pub(super) known: &'a Known,
 }
 
 pub(super) fn gates(scene: &Scene<'_>) -> Gates {

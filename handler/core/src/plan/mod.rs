@@ -10,6 +10,7 @@ mod eligibility;
 mod gates;
 mod guard;
 mod hub;
+mod known;
 mod neighbours;
 mod reservations;
 mod spoke;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use time::OffsetDateTime;
 
 use crate::blueprint::Contribution;
 use crate::config::Mode;
@@ -30,10 +32,10 @@ use crate::ids::ResourceId;
 use crate::proof::Proof;
 
 pub use effect::after;
-pub use eligibility::Age;
 pub use hub::plan_hub;
+pub use known::{Acceptance, Age, Known, Reservation, Word};
 pub use spoke::plan_spoke;
-pub use step::{AcceptedLoss, Step, Undo, comparable, differs, kept};
+pub use step::{AcceptedLoss, Method, Step, Undo, comparable, differs, kept};
 
 /// The state of a cluster, as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +101,20 @@ pub enum Wait {
     Approval,
     /// The mode to change: the subject is only observed, so this never ends by itself.
     Observing,
+    /// Somebody to resume the hub, which is paused.
+    Paused,
+    /// The time until which rights that were given may not be in force everywhere.
+    Rights {
+        /// When they can be relied upon.
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
+    },
+    /// A second look at a cluster that was not found: one answer alone does not prove that it is gone.
+    Absence {
+        /// When that look counts.
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
+    },
 }
 
 /// What is to be done about one subject.
@@ -119,6 +135,9 @@ pub struct Plan {
     pub waits: Vec<Wait>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What somebody may accept so that the plan goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Acceptance>,
     /// What the cluster needs from its hub; to be kept in the ledger before the hub's work is asked for.
     pub contribution: Option<Contribution>,
     /// Both judgements of the estate as it is; `None` while it cannot be judged.
@@ -185,6 +204,7 @@ impl Plan {
             steps: Vec::new(),
             waits: Vec::new(),
             findings: Vec::new(),
+            asks: Vec::new(),
             contribution: None,
             proof: None,
         }
@@ -235,6 +255,9 @@ impl fmt::Display for Wait {
             Self::Person { code } => write!(f, "a person (finding {})", code.text()),
             Self::Approval => f.write_str("approval of the plan"),
             Self::Observing => f.write_str("the mode to change (only observed)"),
+            Self::Paused => f.write_str("the hub to be resumed (it is paused)"),
+            Self::Rights { .. } => f.write_str("the cluster's rights to be in force everywhere"),
+            Self::Absence { .. } => f.write_str("a second look that shows the cluster gone"),
         }
     }
 }

@@ -11,13 +11,13 @@
 //! It refuses what it cannot judge: a cluster whose shape, hub or neighbours do not allow wiring gets findings, not steps.
 
 use super::assumption::{PEERING, waits_over};
-use super::eligibility::{Age, effective_mode, not_eligible, overlap};
+use super::eligibility::{effective_mode, not_eligible, overlap};
 use super::gates::{Gates, Scene, gates, reservations_of_switched, stopped_cluster};
 use super::guard::{Judged, guarded};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
-use super::{Plan, State, Step, Wait};
+use super::{Known, Plan, State, Step, Wait};
 use crate::blueprint::{
     Contribution, HubFacts, contribution, only_adds, prefixes_by_part, requirements, rule_collection_group_id,
     serving_hub, spoke_blueprint, uncovered,
@@ -31,7 +31,7 @@ use crate::proof::{Judgement, Proof, egress, flows, reach};
 
 /// Plans the spoke of one cluster.
 #[must_use]
-pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -> Plan {
+pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, known: &Known) -> Plan {
     let mut plan = Plan::empty(id.key());
     let Some(cluster) = estate.cluster(id) else {
         let (state, finding) = no_document(estate, id);
@@ -72,8 +72,9 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, age: Age) -
         cluster,
         blueprint: &blueprint,
         contribution: &contribution,
+        known,
     };
-    let (mode, reason) = effective_mode(config, &cluster, age);
+    let (mode, reason) = effective_mode(config, &cluster, known);
     plan.findings.extend(reason);
     stages(&mut plan, &scene, mode);
     plan.seal(estate)

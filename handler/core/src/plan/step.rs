@@ -1,11 +1,12 @@
 //! A step: one ARM write with everything that belongs to it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Wait;
+use super::{Wait, digest};
 use crate::estate::api_version;
 use crate::ids::ResourceId;
 
@@ -14,11 +15,13 @@ use crate::ids::ResourceId;
 pub struct Step {
     /// A name, unique in the plan, for people and for the ledger.
     pub id: String,
-    /// The resource to PUT.
+    /// What is done to the target.
+    pub method: Method,
+    /// The resource.
     pub target: ResourceId,
     /// The api-version of the write.
     pub api_version: String,
-    /// The whole body.
+    /// The whole body; `null` of a deletion.
     pub body: Value,
     /// What the target must still look like when it is written (volatile fields left out); `None`: it must not exist.
     pub precondition: Option<Value>,
@@ -32,6 +35,17 @@ pub struct Step {
     pub why: String,
     /// What has to happen first; empty means that it can be written at once.
     pub waits: Vec<Wait>,
+}
+
+/// What a step does to its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Creates or replaces it.
+    #[default]
+    Put,
+    /// Removes it; one that is absent is removed already.
+    Delete,
 }
 
 /// How a step is taken back.
@@ -56,12 +70,26 @@ pub enum AcceptedLoss {
     /// Destinations that no rule allows become unreachable; the hub's operator stated that the rules are all the
     /// workloads need.
     NotInRules,
+    /// Public frontends of the cluster stop answering; its owner accepted each.
+    PublicInbound,
+    /// The cluster leaves from its own address again; its owner asked for that.
+    Egress,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        })
+    }
 }
 
 impl Step {
     pub(super) fn put(id: impl Into<String>, target: ResourceId, body: Value, why: impl Into<String>) -> Self {
         Self {
             id: id.into(),
+            method: Method::Put,
             api_version: api_version(&target).unwrap_or_default().to_owned(),
             target,
             body,
@@ -72,6 +100,19 @@ impl Step {
             why: why.into(),
             waits: Vec::new(),
         }
+    }
+
+    /// The step removes what `present` shows.
+    pub(super) fn delete(id: impl Into<String>, target: ResourceId, present: &Value, why: impl Into<String>) -> Self {
+        let mut step = Self::put(id, target, Value::Null, why).over(present);
+        step.method = Method::Delete;
+        step
+    }
+
+    /// What an approval remembers of a step: the same write in a later plan is approved too, another one is not.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest(&json!([self.method, self.target.key(), self.body, self.accepts]).to_string())
     }
 
     /// The step replaces or extends what `present` shows.

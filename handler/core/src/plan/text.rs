@@ -19,7 +19,7 @@ impl fmt::Display for Plan {
             writeln!(f, "  nothing to write")?;
         }
         for (number, step) in self.steps.iter().enumerate() {
-            writeln!(f, "  {}. {}: PUT {}", number + 1, step.id, step.target)?;
+            writeln!(f, "  {}. {}: {} {}", number + 1, step.id, step.method, step.target)?;
             writeln!(f, "     because {}", step.why)?;
             for wait in &step.waits {
                 writeln!(f, "     waits for {wait}")?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hubward_core::config::Config;
 use hubward_core::estate::{ClusterView, Estate, Identity};
-use hubward_core::plan::{Age, plan_spoke};
+use hubward_core::plan::{Age, Known, plan_spoke};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -98,7 +98,7 @@ fn verdict(document: &Document) -> String {
         installed_at: Some(datetime!(2000-01-01 00:00 UTC)),
         create_seen: true,
     };
-    let plan = plan_spoke(&estate, &config, &document.id, age);
+    let plan = plan_spoke(&estate, &config, &document.id, &Known::at(READ, age));
     assert!(plan.steps.is_empty(), "{}: a step without a hub", document.file);
     let codes: Vec<String> = plan.findings.iter().map(|finding| finding.code.text()).collect();
     format!("{}: {}", plan.state.unwrap(), codes.join(", "))

@@ -14,7 +14,7 @@ use hubward_core::config::{Config, Hub};
 use hubward_core::estate::Estate;
 use hubward_core::finding::Code;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Plan, after, plan_hub, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, after, plan_hub, plan_spoke};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -216,7 +216,7 @@ impl World {
     }
 
     pub fn plan(&self, cluster: &ResourceId) -> Plan {
-        plan_spoke(&self.estate, &self.config, cluster, age())
+        plan_spoke(&self.estate, &self.config, cluster, &known())
     }
 
     pub fn plan_hub(&self, contributions: &BTreeMap<ResourceId, Contribution>) -> Plan {
@@ -266,6 +266,12 @@ impl World {
     }
 }
 
+/// What the ledger knows of such a cluster: nobody decided anything about it.
+pub fn known() -> Known {
+    Known::at(READ, age())
+}
+
+/// A cluster made after the installation, with its create event seen.
 pub fn age() -> Age {
     Age {
         installed_at: Some(INSTALLED),
