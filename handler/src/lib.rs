@@ -16,5 +16,7 @@ pub mod ledger;
 pub mod logging;
 pub mod observe;
 pub mod package;
+#[cfg(feature = "local")]
+pub mod stage;
 pub mod transport;
 pub mod work;

@@ -1,7 +1,7 @@
-//! The rig of the scenario tests: the product, a simulated Azure and the part of a Functions host in one process, in virtual
-//! time. It builds the product's `App` from its public parts and replaces only what is outside of it: transport, token and
-//! clock. The same seed gives the same run; a failure prints its seed.
+//! The scenario tests' front of the stage: the same product, simulated Azure and host in one process and in virtual time, with
+//! methods that fail the test. A failure prints the seed, the virtual time and what the run is about.
 
 pub mod rig;
 
-pub use rig::{Cluster, Crash, Rig, Setup};
+pub use hubward::stage::{Cluster, Crash, Setup};
+pub use rig::Rig;

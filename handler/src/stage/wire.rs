@@ -13,10 +13,11 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, StatusCode};
 use azure_sim::{Azure, NoAnswer, Service};
 use bytes::Bytes;
-use hubward::clock::Clock;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+
+use crate::clock::Clock;
 
 /// Port of the blob service in the connection string. Nothing listens there: the wire only tells services apart by it.
 pub const BLOB_PORT: u16 = 10_000;

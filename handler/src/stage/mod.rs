@@ -1,47 +1,50 @@
-//! The rig itself: one Azure, the product's `App` on a wire, and a host that pumps events and messages, all in virtual time
-//! on one thread. Nothing in it retries or repairs what the product should; when a run does not come to rest it fails with
-//! the seed and with what is still owed.
+//! The stage on which stories and scenario tests run: one simulated Azure, the product's `App` on a wire, and a host that
+//! pumps events and messages, in one process, without sockets, in virtual time.
+//!
+//! It builds the app from its public parts and replaces only what is outside of it: transport, token and clock. Nothing in it
+//! retries or repairs what the product should; a run that does not come to rest is an error that names what is still owed. The
+//! same seed gives the same run. It needs a current-thread runtime whose time is paused.
 
 mod cluster;
+mod deliveries;
 mod envelope;
+mod error;
 mod host;
+mod pump;
 pub mod queue;
 pub mod reach;
 pub mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use azure_core::http::{HttpClient, Url};
 use azure_sim::{Azure, Counters, EventSchema, EventSubscription, World};
-use hubward::app::ARM;
-use hubward::app::App;
-use hubward::arm::{Arm, ArmDeps};
-use hubward::clock::{Clock, TokioClock};
-use hubward::ledger::{Ledger, StorageSettings};
-use hubward::work::Report;
 use hubward_core::config::{Config, ConfigError};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use crate::app::{ARM, App};
+use crate::arm::{Arm, ArmDeps};
+use crate::clock::{Clock, TokioClock};
+use crate::ledger::{Ledger, StorageSettings};
+use crate::work::Report;
 use wire::{BLOB_PORT, Identity, QUEUE_PORT, Shared, SideDoor, Wire};
 
 pub use cluster::Cluster;
+pub use error::StageError;
 pub use host::{Crash, Line};
 
 /// The commented example configuration, with which the product runs here as in `local`.
-const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
+const EXAMPLE: &str = include_str!("../../../infra/hubward.example.toml");
 /// When the simulated Azure begins: a Monday morning.
 pub const START: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
 /// Tokens end by the wall clock, which the SDK reads; a fixed day far ahead keeps the wall clock out of every run.
 const TOKENS_LAST_UNTIL: OffsetDateTime = datetime!(2100-01-01 00:00 UTC);
 /// Where the simulated Event Grid sends what the product subscribed to.
-const TO_CLUSTER_EVENTS: &str = "rig://ClusterEvents";
-/// Where it sends the same events as CloudEvents; they are only kept, for tests to send them on.
-const TO_NOBODY: &str = "rig://nobody";
-/// A run that has not come to rest by then never will: firewall updates take minutes, retries an hour at the most.
-const PATIENCE: Duration = Duration::from_secs(12 * 3600);
+const TO_CLUSTER_EVENTS: &str = "stage://ClusterEvents";
+/// Where it sends the same events as CloudEvents; they are only kept, so that they can be sent on.
+const TO_NOBODY: &str = "stage://nobody";
 
 /// What a run begins with.
 #[derive(Clone, Debug)]
@@ -74,7 +77,7 @@ impl Setup {
 }
 
 /// Product, Azure and host in one process.
-pub struct Rig {
+pub struct Stage {
     /// The seed of the run.
     pub seed: u64,
     /// The Azure.
@@ -87,29 +90,28 @@ pub struct Rig {
     pub clock: Arc<TokioClock>,
     /// What the functions said, in order.
     pub lines: Vec<Line>,
-    /// What this run is about, for the message of a failure.
-    pub story: String,
     settings: BTreeMap<String, String>,
     app: Option<Arc<App>>,
     starts: u64,
     host: host::Host,
 }
 
-impl Rig {
+impl Stage {
     /// A fresh Azure with the app installed and running.
-    pub async fn new(seed: u64) -> Self {
-        Self::with(Setup::seeded(seed)).await
-    }
-
-    /// As [`Rig::new`], from a setup.
-    pub async fn with(setup: Setup) -> Self {
-        let mut rig = Self::without_app(setup).await;
-        rig.start_app().await;
-        rig
+    ///
+    /// # Errors
+    /// [`StageError`] if the app cannot be started.
+    pub async fn with(setup: Setup) -> Result<Self, StageError> {
+        let mut stage = Self::without_app(setup).await?;
+        stage.start_app().await?;
+        Ok(stage)
     }
 
     /// A fresh Azure in which the app is not installed yet; events already come.
-    pub async fn without_app(setup: Setup) -> Self {
+    ///
+    /// # Errors
+    /// [`StageError`] if the ledger cannot be opened.
+    pub async fn without_app(setup: Setup) -> Result<Self, StageError> {
         let mut azure = Azure::new(setup.world, setup.seed, START);
         azure.set_wall_clock(TOKENS_LAST_UNTIL);
         for (endpoint, schema) in [
@@ -117,7 +119,7 @@ impl Rig {
             (TO_NOBODY, EventSchema::CloudEvents),
         ] {
             azure.subscribe(EventSubscription {
-                name: endpoint.trim_start_matches("rig://").to_owned(),
+                name: endpoint.trim_start_matches("stage://").to_owned(),
                 endpoint: endpoint.to_owned(),
                 schema,
                 operation_names: Vec::new(),
@@ -126,8 +128,11 @@ impl Rig {
         Self::over(azure, setup.seed, setup.settings).await
     }
 
-    /// A rig over an Azure as it is, at its own time, without an app: how a run goes on after the whole machine was lost.
-    pub async fn over(azure: Azure, seed: u64, settings: BTreeMap<String, String>) -> Self {
+    /// A stage over an Azure as it is, at its own time, without an app: how a run goes on after the whole machine was lost.
+    ///
+    /// # Errors
+    /// [`StageError`] if the ledger cannot be opened.
+    pub async fn over(azure: Azure, seed: u64, settings: BTreeMap<String, String>) -> Result<Self, StageError> {
         let clock = Arc::new(TokioClock::new(azure.now()));
         let azure = Shared::new(azure);
         let wire = Arc::new(Wire::new(azure.clone(), clock.clone(), seed));
@@ -135,36 +140,33 @@ impl Rig {
             azure: azure.clone(),
             clock: clock.clone(),
         });
-        let ledger = open_ledger(&azure, side_door, clock.clone()).await;
-        Self {
+        let ledger = open_ledger(&azure, side_door, clock.clone()).await?;
+        Ok(Self {
             seed,
             azure,
             wire,
             ledger,
             clock,
             lines: Vec::new(),
-            story: String::new(),
             settings,
             app: None,
             starts: 0,
             host: host::Host::default(),
-        }
+        })
     }
 
     /// Starts the process: builds the app from its parts, as `serve` does.
-    pub async fn start_app(&mut self) {
+    ///
+    /// # Errors
+    /// [`StageError`] if the ledger cannot be opened or the installation cannot be noted.
+    pub async fn start_app(&mut self) -> Result<(), StageError> {
         self.wire.rest_hooks(true);
-        let ledger = open_ledger(&self.azure, self.wire.clone(), self.clock.clone()).await;
-        if let Err(error) = ledger.installed.at(self.clock.now()).await {
-            self.fail(&format!("the app cannot be installed: {error}"));
-        }
+        let ledger = open_ledger(&self.azure, self.wire.clone(), self.clock.clone()).await?;
+        ledger.installed.at(self.clock.now()).await?;
         self.wire.rest_hooks(false);
-        let Ok(endpoint) = Url::parse(ARM) else {
-            self.fail(&format!("{ARM} is no URL"))
-        };
         let clock: Arc<dyn Clock> = self.clock.clone();
         let arm = Arm::new(ArmDeps {
-            endpoint,
+            endpoint: Url::parse(ARM)?,
             credential: Arc::new(Identity {
                 azure: self.azure.clone(),
                 clock: self.clock.clone(),
@@ -180,11 +182,20 @@ impl Rig {
             ledger,
             clock,
         }));
+        Ok(())
     }
 
     /// Changes an app setting; it takes effect with the next start of the process.
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The configuration as the next start of the process reads it.
+    ///
+    /// # Errors
+    /// The one line that says what is wrong with it.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        Config::load(EXAMPLE, &self.settings)
     }
 
     /// Virtual time.
@@ -207,46 +218,30 @@ impl Rig {
         azure.counters(&handler)
     }
 
-    /// The last outcome of a key, as people see it.
-    pub async fn report(&self, key: &str) -> Option<Report> {
-        match self.ledger.outcomes.get(key).await {
-            Ok(outcome) => serde_json::from_value(outcome?.body).ok(),
-            Err(error) => self.fail(&format!("the outcome of {key} cannot be read: {error}")),
-        }
-    }
-
-    /// The state of a cluster in words; `unknown` before its first outcome.
-    pub async fn state(&self, cluster: &Cluster) -> String {
-        let report = self.report(&cluster.key).await;
-        report.map_or_else(|| "unknown".to_owned(), |report| report.state.to_string())
-    }
-
-    /// Fails the test.
+    /// The last outcome of a key, as people see it; `None` before its first.
     ///
-    /// # Panics
-    /// Always, with the seed and the virtual time.
-    pub fn fail(&self, what: &str) -> ! {
-        panic!("seed {}, at {:.1} s, {}: {what}", self.seed, self.seconds(), self.story)
+    /// # Errors
+    /// [`StageError::Ledger`] if it cannot be read.
+    pub async fn report(&self, key: &str) -> Result<Option<Report>, StageError> {
+        let outcome = self.ledger.outcomes.get(key).await?;
+        Ok(outcome.and_then(|outcome| serde_json::from_value(outcome.body).ok()))
     }
 
-    fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(EXAMPLE, &self.settings)
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "this run had seed {} and had come to {:.1} s",
-                self.seed,
-                self.seconds()
-            );
-        }
+    /// The state of a key in words; `unknown` before its first outcome.
+    ///
+    /// # Errors
+    /// [`StageError::Ledger`] if it cannot be read.
+    pub async fn state(&self, key: &str) -> Result<String, StageError> {
+        let report = self.report(key).await?;
+        Ok(report.map_or_else(|| "unknown".to_owned(), |report| report.state.to_string()))
     }
 }
 
-async fn open_ledger(azure: &Shared, transport: Arc<dyn HttpClient>, clock: Arc<TokioClock>) -> Ledger {
+async fn open_ledger(
+    azure: &Shared,
+    transport: Arc<dyn HttpClient>,
+    clock: Arc<TokioClock>,
+) -> Result<Ledger, StageError> {
     let (account, key) = {
         let azure = azure.lock();
         (azure.world().storage_account.clone(), azure.world().storage_key.clone())
@@ -255,8 +250,6 @@ async fn open_ledger(azure: &Shared, transport: Arc<dyn HttpClient>, clock: Arc<
         "DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
          BlobEndpoint=http://127.0.0.1:{BLOB_PORT}/{account};QueueEndpoint=http://127.0.0.1:{QUEUE_PORT}/{account}"
     );
-    let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| text.clone()));
-    let settings = settings.unwrap_or_else(|error| panic!("the connection string is refused: {error}"));
-    let ledger = Ledger::open(settings, transport, clock).await;
-    ledger.unwrap_or_else(|error| panic!("the ledger cannot be opened: {error}"))
+    let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| text.clone()))?;
+    Ok(Ledger::open(settings, transport, clock).await?)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use azure_sim::Azure;
 use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source};
 
-use super::{Cluster, Rig};
+use super::{Cluster, Stage, StageError};
 
 /// Nodes pull images from here.
 pub const MCR: &str = "mcr.microsoft.com";
@@ -72,15 +72,15 @@ struct Notes {
 impl Continuity {
     /// Watches these clusters from here on: now, after every ARM write and after every event of Azure's own.
     #[must_use]
-    pub fn of(rig: &Rig, clusters: &[Cluster]) -> Self {
+    pub fn of(stage: &Stage, clusters: &[Cluster]) -> Self {
         let watch = Self::default();
         let (notes, clusters) = (Arc::clone(&watch.notes), clusters.to_vec());
         watch
             .notes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .look(&rig.azure.lock(), &clusters, "the start");
-        rig.wire.watch(move |azure, what| {
+            .look(&stage.azure.lock(), &clusters, "the start");
+        stage.wire.watch(move |azure, what| {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.look(azure, &clusters, what);
         });
@@ -122,53 +122,18 @@ impl Notes {
     }
 }
 
-impl Rig {
+impl Stage {
     /// The hub's egress address.
-    #[must_use]
-    pub fn egress_address(&self) -> Ipv4Addr {
+    ///
+    /// # Errors
+    /// [`StageError`] if the hub has none.
+    pub fn egress_address(&self) -> Result<Ipv4Addr, StageError> {
         let id = self.azure.lock().world().hub.egress_public_ip.clone();
-        let document = self.document(&id);
-        let text = document["properties"]["ipAddress"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        text.parse()
-            .unwrap_or_else(|_| self.fail(&format!("{text:?} is no address")))
-    }
-
-    /// Fails unless the cluster reaches what it must from the egress address alone, and the firewall drops the rest.
-    pub fn assert_wired(&self, cluster: &Cluster) {
-        let seen_from = self.egress_address();
-        let outcomes = walks(&self.azure.lock(), cluster);
-        for label in [MCR, PARTNER, API_SERVER, API_ADDRESS] {
-            let outcome = outcomes.get(label);
-            if outcome != Some(&Outcome::Reached { seen_from }) {
-                self.fail(&format!(
-                    "{}: {label} fares {outcome:?}, not reached from {seen_from}",
-                    cluster.spec.name
-                ));
-            }
-        }
-        let firewall = self.azure.lock().world().hub.firewall.clone();
-        let firewall = firewall.rsplit('/').next().unwrap_or_default().to_owned();
-        match outcomes.get(NOT_ALLOWED) {
-            Some(Outcome::Dropped { at, .. }) if at.contains(&firewall) => {}
-            other => self.fail(&format!(
-                "{}: {NOT_ALLOWED} fares {other:?}, not dropped at {firewall}",
-                cluster.spec.name
-            )),
-        }
-    }
-
-    /// As [`Rig::assert_wired`], and the ledger says so too.
-    pub async fn assert_all_wired(&self, clusters: &[Cluster]) {
-        for cluster in clusters {
-            let state = self.state(cluster).await;
-            if state != "wired" {
-                let report = self.report(&cluster.key).await;
-                self.fail(&format!("{} is {state}, not wired: {report:#?}", cluster.spec.name));
-            }
-            self.assert_wired(cluster);
-        }
+        let document = self.document(&id)?;
+        let text = document["properties"]["ipAddress"].as_str().unwrap_or_default();
+        text.parse().map_err(|_| StageError::Unreadable {
+            what: format!("{text:?} is no address"),
+            id,
+        })
     }
 }

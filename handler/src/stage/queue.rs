@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use time::OffsetDateTime;
 
+use super::StageError;
+
 /// The queue of `Work`.
 pub const WORK: &str = "hubward-work";
 /// Where the host puts what failed too often.
@@ -35,47 +37,44 @@ pub(super) struct Message {
 }
 
 /// Takes up to `most` messages; none if the queue does not exist yet.
-pub(super) fn take(azure: &mut Azure, most: usize, now: OffsetDateTime) -> Vec<Message> {
+pub(super) fn take(azure: &mut Azure, most: usize, now: OffsetDateTime) -> Result<Vec<Message>, StageError> {
     let target = format!(
         "{WORK}/messages?numofmessages={}&visibilitytimeout={HOLD}",
         most.min(BATCH)
     );
-    let (status, body) = call(azure, Method::GET, &target, "", now);
+    let (status, body) = call(azure, Method::GET, &target, "", now)?;
     if status != 200 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    body.split("<QueueMessage>")
-        .skip(1)
-        .map(|element| Message {
-            id: leaf(element, "MessageId"),
-            receipt: leaf(element, "PopReceipt"),
-            dequeue_count: leaf(element, "DequeueCount").parse().unwrap_or_default(),
-            text: leaf(element, "MessageText"),
-        })
-        .collect()
+    let messages = body.split("<QueueMessage>").skip(1).map(|element| Message {
+        id: leaf(element, "MessageId"),
+        receipt: leaf(element, "PopReceipt"),
+        dequeue_count: leaf(element, "DequeueCount").parse().unwrap_or_default(),
+        text: leaf(element, "MessageText"),
+    });
+    Ok(messages.collect())
 }
 
 /// The work is done.
-pub(super) fn delete(azure: &mut Azure, message: &Message, now: OffsetDateTime) {
-    call(azure, Method::DELETE, &one(message, ""), "", now);
+pub(super) fn delete(azure: &mut Azure, message: &Message, now: OffsetDateTime) -> Result<(), StageError> {
+    call(azure, Method::DELETE, &one(message, ""), "", now).map(|_| ())
 }
 
 /// The invocation failed: the message comes again later, or is poison.
-pub(super) fn failed(azure: &mut Azure, message: &Message, now: OffsetDateTime) {
+pub(super) fn failed(azure: &mut Azure, message: &Message, now: OffsetDateTime) -> Result<(), StageError> {
     if message.dequeue_count < MOST_TRIES {
         let target = one(message, &format!("&visibilitytimeout={AFTER_FAILURE}"));
-        call(azure, Method::PUT, &target, "", now);
-        return;
+        return call(azure, Method::PUT, &target, "", now).map(|_| ());
     }
-    call(azure, Method::PUT, POISON, "", now);
-    put(azure, POISON, &message.text, now);
-    delete(azure, message, now);
+    call(azure, Method::PUT, POISON, "", now)?;
+    put(azure, POISON, &message.text, now)?;
+    delete(azure, message, now)
 }
 
 /// Puts a text into a queue as it is.
-pub(super) fn put(azure: &mut Azure, queue: &str, text: &str, now: OffsetDateTime) {
+pub(super) fn put(azure: &mut Azure, queue: &str, text: &str, now: OffsetDateTime) -> Result<(), StageError> {
     let body = format!("<QueueMessage><MessageText>{text}</MessageText></QueueMessage>");
-    call(azure, Method::POST, &format!("{queue}/messages"), &body, now);
+    call(azure, Method::POST, &format!("{queue}/messages"), &body, now).map(|_| ())
 }
 
 fn one(message: &Message, more: &str) -> String {
@@ -88,7 +87,13 @@ fn one(message: &Message, more: &str) -> String {
     format!("{WORK}/messages/{}?popreceipt={receipt}{more}", message.id)
 }
 
-fn call(azure: &mut Azure, method: Method, target: &str, body: &str, now: OffsetDateTime) -> (u16, String) {
+fn call(
+    azure: &mut Azure,
+    method: Method,
+    target: &str,
+    body: &str,
+    now: OffsetDateTime,
+) -> Result<(u16, String), StageError> {
     azure.storage_mut().trust_token(TOKEN);
     let account = azure.world().storage_account.clone();
     let request = Request::builder()
@@ -97,14 +102,9 @@ fn call(azure: &mut Azure, method: Method, target: &str, body: &str, now: Offset
         .header("authorization", format!("Bearer {TOKEN}"))
         .header("x-ms-version", "2024-11-04")
         .body(Bytes::copy_from_slice(body.as_bytes()));
-    match request {
-        Ok(request) => {
-            let answer = azure.handle(Service::Queue, request, now);
-            let text = String::from_utf8_lossy(answer.body()).into_owned();
-            (answer.status().as_u16(), text)
-        }
-        Err(error) => panic!("the host made no request of {target}: {error}"),
-    }
+    let answer = azure.handle(Service::Queue, request?, now);
+    let text = String::from_utf8_lossy(answer.body()).into_owned();
+    Ok((answer.status().as_u16(), text))
 }
 
 fn leaf(element: &str, name: &str) -> String {

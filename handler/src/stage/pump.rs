@@ -1,0 +1,134 @@
+//! How time passes on the stage: what is due is handed out, then the run waits for whatever comes first. Nothing here knows
+//! what the product does; it only keeps it fed until nothing is under way, or says what is still owed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::error::line;
+use super::{Crash, Stage, StageError, queue};
+use crate::clock::Clock;
+
+/// A run that has not come to rest by then never will: firewall updates take minutes, retries an hour at the most.
+const PATIENCE: Duration = Duration::from_secs(12 * 3600);
+/// How many of the last lines an error shows.
+const LAST_LINES: usize = 12;
+
+impl Stage {
+    /// Runs until nothing is under way or owed.
+    ///
+    /// # Errors
+    /// [`StageError::NoRest`] after twelve virtual hours, [`StageError::Owed`] if it rests with something undone, else what
+    /// keeps the stage itself from going on.
+    pub async fn settle(&mut self) -> Result<(), StageError> {
+        let deadline = self.now() + PATIENCE;
+        while !self.is_quiet() {
+            if self.now() >= deadline {
+                return Err(StageError::NoRest {
+                    after: PATIENCE,
+                    owed: self.owed().await?,
+                    lines: self.last_lines(),
+                });
+            }
+            self.step(deadline).await?;
+        }
+        let owed = self.owed().await?;
+        if !owed.is_empty() {
+            return Err(StageError::Owed {
+                owed,
+                lines: self.last_lines(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Lets that much virtual time pass, and everything happen that is due in it.
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage itself cannot go on.
+    pub async fn run_for(&mut self, span: Duration) -> Result<(), StageError> {
+        let end = self.now() + span;
+        while self.now() < end {
+            self.step(end).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs until `there` holds, looked at after every single event.
+    ///
+    /// # Errors
+    /// [`StageError::NeverCame`] if nothing is under way any more, or after twelve virtual hours.
+    pub async fn run_until(&mut self, what: &str, mut there: impl FnMut(&Self) -> bool) -> Result<(), StageError> {
+        let deadline = self.now() + PATIENCE;
+        while !there(self) {
+            if self.now() >= deadline || self.is_quiet() {
+                return Err(StageError::NeverCame {
+                    what: what.to_owned(),
+                    lines: self.last_lines(),
+                });
+            }
+            self.step(deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// The keys that want something that is not done.
+    ///
+    /// # Errors
+    /// [`StageError::Ledger`] if the ledger cannot be listed.
+    pub async fn owed(&self) -> Result<Vec<String>, StageError> {
+        let listing = self.ledger.keys.owed().await?;
+        Ok(listing.documents.into_iter().map(|document| document.key).collect())
+    }
+
+    /// What the functions said last, with the time of day.
+    #[must_use]
+    pub fn last_lines(&self) -> Vec<String> {
+        let start = self.lines.len().saturating_sub(LAST_LINES);
+        let lines = self.lines[start..].iter();
+        lines.map(|said| line(said.at, said.function, &said.text)).collect()
+    }
+
+    /// True if nothing is under way, nothing is queued for the app, and Azure does nothing by itself any more.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let mut azure = self.azure.lock();
+        azure.storage_mut().advance(self.clock.now());
+        let idle = self.app.is_none() || azure.storage().queue_length(queue::WORK) == 0;
+        self.host.is_idle() && azure.next_event().is_none() && idle
+    }
+
+    /// One turn: hands out what is due, then waits for whatever comes first, at the latest until `limit`.
+    pub(super) async fn step(&mut self, limit: OffsetDateTime) -> Result<(), StageError> {
+        self.hand_out_deliveries()?;
+        self.hand_out_messages()?;
+        if self.is_quiet() && self.now() < limit {
+            self.clock.sleep(span(limit - self.now())).await;
+            return Ok(());
+        }
+        let wait = span(self.next_event().map_or(limit, |next| next.min(limit)) - self.now());
+        let (wire, clock) = (Arc::clone(&self.wire), Arc::clone(&self.clock));
+        tokio::select! {
+            biased;
+            () = wire.died.notified() => self.crash(Crash::Process).await,
+            Some(ended) = self.host.ended() => self.land(ended),
+            () = wire.queued.notified() => Ok(()),
+            () = clock.sleep(wait) => Ok(()),
+        }
+    }
+
+    fn next_event(&self) -> Option<OffsetDateTime> {
+        let mut azure = self.azure.lock();
+        azure.storage_mut().advance(self.clock.now());
+        let own = azure.next_event();
+        [own, azure.storage().next_event()].into_iter().flatten().min()
+    }
+}
+
+/// At least a millisecond, which is the grain of tokio's timers: what is due is due then.
+pub(super) fn span(until: time::Duration) -> Duration {
+    Duration::try_from(until)
+        .unwrap_or_default()
+        .max(Duration::from_millis(1))
+}
