@@ -5,6 +5,7 @@
 use crate::arm::operations::Operations;
 use crate::arm::request::ArmCall;
 use crate::arm::throttle::Throttle;
+use crate::directory::{Age, Directory};
 use crate::documents::Documents;
 use crate::draws::Draws;
 use crate::events::{
@@ -20,7 +21,7 @@ use crate::storage::{self, Storage};
 use crate::store::{Store, text};
 use crate::trace::{Call, Counters, Principal, Trace};
 use crate::walk::{self, Packet, Walk};
-use crate::world::{AddressPool, World};
+use crate::world::{AddressPool, Grant, World};
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
@@ -45,6 +46,9 @@ pub struct Azure {
     pub(crate) internet: Internet,
     pub(crate) addresses: AddressPool,
     pub(crate) tokens: Tokens,
+    pub(crate) directory: Directory,
+    /// What the handler may do at present: `None` for everything.
+    pub(crate) handler_rights: Option<Vec<Grant>>,
     pub(crate) intents: Vec<Intent>,
     pub(crate) write_counts: BTreeMap<String, u64>,
     pub(crate) storage: Storage,
@@ -83,6 +87,8 @@ impl Azure {
             internet: world.internet.clone(),
             addresses: AddressPool::default(),
             tokens: Tokens::default(),
+            directory: Directory::new(draws),
+            handler_rights: world.handler_rights.clone(),
             intents: Vec::new(),
             write_counts: BTreeMap::new(),
             serial: 0,
@@ -174,6 +180,7 @@ impl Azure {
             self.addresses.reserve(address);
         }
         self.store.put(&path, kind, body, "Succeeded", self.now);
+        self.enrol_identities(&path, Age::Old);
         true
     }
 
@@ -264,6 +271,12 @@ impl Azure {
 
     fn furnish(&mut self) {
         let world = self.world.clone();
+        for principal in [&world.handler, &world.person]
+            .into_iter()
+            .chain(&world.service_principals)
+        {
+            self.enrol_principal(principal);
+        }
         for address in world.internet.names.values() {
             self.addresses.reserve(*address);
         }

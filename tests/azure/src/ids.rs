@@ -1,4 +1,6 @@
 //! ARM paths: how the simulator splits a request path into subscription, resource group, provider and typed names.
+//! A resource that extends another (`{scope}/providers/Microsoft.Authorization/roleAssignments/..`) is split at its
+//! last `providers`; what comes before is its scope.
 //! It compares case-insensitively and keeps the case it was given, because ARM does the same. It refuses to
 //! guess: a path of another shape is `None`, and the router then answers 404.
 
@@ -13,7 +15,7 @@ pub struct ArmPath {
     pub subscription: Option<String>,
     /// Resource group name, if the path has one.
     pub resource_group: Option<String>,
-    /// Provider namespace such as `Microsoft.Network`, if the path has one.
+    /// Provider namespace such as `Microsoft.Network`, if the path has one; of an extension resource, its own.
     pub provider: Option<String>,
     /// Type segments below the provider, for instance `[virtualNetworks, subnets]`.
     pub types: Vec<String>,
@@ -54,12 +56,22 @@ impl ArmPath {
         }
         match segments.next() {
             None => return parsed.subscription.is_some().then_some(parsed),
+            Some(word) if word.eq_ignore_ascii_case("resources") && segments.peek().is_none() => {
+                parsed.types.push("resources".to_owned());
+                return parsed.subscription.is_some().then_some(parsed);
+            }
             Some(word) if word.eq_ignore_ascii_case("providers") => {
                 parsed.provider = Some(non_empty(segments.next()?)?)
             }
             Some(_) => return None,
         }
         while let Some(segment) = segments.next() {
+            if segment.eq_ignore_ascii_case("providers") {
+                parsed.provider = Some(non_empty(segments.next()?)?);
+                parsed.types.clear();
+                parsed.names.clear();
+                continue;
+            }
             parsed.types.push(non_empty(segment)?);
             if let Some(name) = segments.next() {
                 parsed.names.push(non_empty(name)?);
@@ -99,7 +111,13 @@ impl ArmPath {
         }
     }
 
-    /// The path of the resource that contains this one; for a top-level resource, its resource group.
+    /// What an extension resource extends, or a top-level resource lies in: the text before the last `/providers/`.
+    pub fn scope(&self) -> &str {
+        self.key.rfind("/providers/").map_or("", |end| &self.text[..end])
+    }
+
+    /// The path of the resource that contains this one; for a top-level resource, its resource group; for an
+    /// extension resource, what it extends.
     pub fn parent(&self) -> Option<ArmPath> {
         let cut = |levels: usize| -> Option<ArmPath> {
             let mut text = self.text.as_str();
@@ -165,6 +183,19 @@ mod tests {
                 .unwrap()
                 .is_collection()
         );
+    }
+
+    #[test]
+    fn an_extension_resource_knows_what_it_extends() {
+        let table = "/subscriptions/s/resourceGroups/Rg/providers/Microsoft.Network/routeTables/t";
+        let text = format!("{table}/providers/Microsoft.Authorization/roleAssignments/a");
+        let assignment = ArmPath::parse(&text).unwrap();
+        assert_eq!(assignment.type_key(), "microsoft.authorization/roleassignments");
+        assert_eq!((assignment.name(), assignment.scope()), ("a", table));
+        assert_eq!(assignment.parent().unwrap().as_str(), table);
+        let list = ArmPath::parse("/subscriptions/s/providers/Microsoft.Authorization/roleAssignments").unwrap();
+        assert!(list.is_collection());
+        assert_eq!(list.scope(), "/subscriptions/s");
     }
 
     #[test]

@@ -30,6 +30,7 @@
 
 mod arm;
 mod azure;
+mod directory;
 pub mod documents;
 pub mod door;
 mod draws;

@@ -2,13 +2,15 @@
 //! Nothing here changes the store; every computed field is computed from what exists at this moment.
 
 use crate::ids::same_id;
-use crate::kinds::{Backend, Kind, azure_firewall, peering};
+use crate::kinds::{Backend, Kind, azure_firewall, peering, role_assignment, user_assigned_identity};
 use crate::store::{Resource, Store, array, text};
 use serde_json::{Map, Value, json};
 
 /// Renders one resource.
 pub(crate) fn render(store: &Store, resource: &Resource) -> Value {
     match resource.kind.facts().backend {
+        Backend::Resources if resource.kind == Kind::RoleAssignment => role_assignment::render(resource),
+        Backend::Resources if resource.kind == Kind::UserAssignedIdentity => user_assigned_identity::render(resource),
         Backend::Resources => render_group(resource),
         Backend::Nrp => render_nrp(store, resource),
         Backend::Nfv => render_nfv(store, resource),
@@ -36,7 +38,9 @@ pub(crate) fn etag(store: &Store, resource: &Resource) -> String {
         | Kind::AzureFirewall
         | Kind::LoadBalancer
         | Kind::ManagedCluster
-        | Kind::AgentPool => resource.etag,
+        | Kind::AgentPool
+        | Kind::UserAssignedIdentity
+        | Kind::RoleAssignment => resource.etag,
     };
     match resource.kind.facts().backend {
         Backend::Nrp => format!("W/\"{shared}\""),
@@ -109,7 +113,9 @@ fn add_computed(store: &Store, resource: &Resource, properties: &mut Map<String,
         | Kind::RuleCollectionGroup
         | Kind::LoadBalancer
         | Kind::ManagedCluster
-        | Kind::AgentPool => {}
+        | Kind::AgentPool
+        | Kind::UserAssignedIdentity
+        | Kind::RoleAssignment => {}
     }
 }
 

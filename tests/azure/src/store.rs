@@ -48,6 +48,11 @@ impl Store {
         }
     }
 
+    /// How many resources were made so far: a mark by which a resource differs from an earlier one of its name.
+    pub(crate) fn births(&self) -> u64 {
+        self.next_order
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<&Resource> {
         self.resources
             .get(&id.trim_end_matches('/').to_lowercase())

@@ -8,11 +8,25 @@ use crate::ids::ArmPath;
 use crate::kinds::Kind;
 use crate::store::text;
 use crate::trace::Principal;
+use crate::world::Grant;
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::Value;
 
 impl Azure {
+    /// What the handler may do from now on: `None` for everything, else these grants and nothing besides. It starts
+    /// as `World::handler_rights`; the person may always do everything.
+    pub fn set_handler_rights(&mut self, rights: Option<Vec<Grant>>) {
+        self.handler_rights = rights;
+    }
+
+    /// One more grant for the handler. It changes nothing while the handler may do everything.
+    pub fn grant(&mut self, grant: Grant) {
+        if let Some(rights) = &mut self.handler_rights {
+            rights.push(grant);
+        }
+    }
+
     /// The caller, by its token.
     pub(crate) fn authenticate(&self, request: &Request<Bytes>) -> Result<Principal, ArmError> {
         let header = request
@@ -109,7 +123,6 @@ impl Azure {
 
     fn may(&self, principal: &Principal, action: &str, scope: &str) -> bool {
         let Some(grants) = self
-            .world
             .handler_rights
             .as_ref()
             .filter(|_| *principal == self.world.handler)
@@ -163,7 +176,9 @@ fn links(kind: Kind) -> &'static [(&'static str, &'static str)] {
         | Kind::RuleCollectionGroup
         | Kind::LoadBalancer
         | Kind::ManagedCluster
-        | Kind::AgentPool => &[],
+        | Kind::AgentPool
+        | Kind::UserAssignedIdentity
+        | Kind::RoleAssignment => &[],
     }
 }
 

@@ -36,6 +36,9 @@ impl Azure {
             }
             (Effect::Write { update }, None) => {
                 let update = *update;
+                if !update {
+                    self.identity_settled(&path);
+                }
                 self.settle_written(&operation, &path, &source);
                 self.emit(EventDraft::write(source, &path, kind, update, self.now));
                 operation.status = Status::Succeeded;
@@ -82,7 +85,9 @@ impl Azure {
             | Kind::FirewallPolicy
             | Kind::RuleCollectionGroup
             | Kind::LoadBalancer
-            | Kind::AgentPool => {}
+            | Kind::AgentPool
+            | Kind::UserAssignedIdentity
+            | Kind::RoleAssignment => {}
         }
         for key in &operation.marked {
             self.store.set_state(key, "Succeeded");

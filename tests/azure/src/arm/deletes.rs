@@ -35,8 +35,8 @@ impl Azure {
         let lanes = lanes::needed(&self.store, &path, kind, None);
         lanes::refuse_if_taken(&self.operations, self.draws, &call.host, &lanes, &path, kind, &state)?;
         self.refuse_if_in_use(&path, kind)?;
-        if kind == Kind::FirewallPolicy {
-            // Synchronous, unlike every other delete here [arm-behaviour 1: "DELETE of a firewallPolicy"].
+        if matches!(kind, Kind::FirewallPolicy | Kind::UserAssignedIdentity) {
+            // Synchronous, unlike the others [arm-behaviour 1: "DELETE of a firewallPolicy"; for identities ?].
             self.emit(EventDraft::delete(
                 self.event_source(call, principal),
                 &path,
@@ -90,6 +90,7 @@ impl Azure {
             if kind == Kind::ManagedCluster {
                 self.remove_around_cluster(&leaver);
             }
+            self.directory.leave(leaver.key());
         }
         self.store.remove_tree(path.key());
     }
@@ -137,7 +138,9 @@ impl Azure {
             | Kind::AzureFirewall
             | Kind::LoadBalancer
             | Kind::ManagedCluster
-            | Kind::AgentPool => Ok(()),
+            | Kind::AgentPool
+            | Kind::UserAssignedIdentity
+            | Kind::RoleAssignment => Ok(()),
         }
     }
 }

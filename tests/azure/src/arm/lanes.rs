@@ -36,7 +36,9 @@ pub(crate) fn needed(store: &Store, path: &ArmPath, kind: Kind, body: Option<&Va
         | Kind::PublicIp
         | Kind::FirewallPolicy
         | Kind::LoadBalancer
-        | Kind::ManagedCluster => vec![path.key().to_owned()],
+        | Kind::ManagedCluster
+        | Kind::UserAssignedIdentity
+        | Kind::RoleAssignment => vec![path.key().to_owned()],
     }
 }
 
@@ -61,7 +63,9 @@ pub(crate) fn marked(store: &Store, path: &ArmPath, kind: Kind) -> Vec<String> {
         | Kind::AzureFirewall
         | Kind::LoadBalancer
         | Kind::ManagedCluster
-        | Kind::AgentPool => {}
+        | Kind::AgentPool
+        | Kind::UserAssignedIdentity
+        | Kind::RoleAssignment => {}
     }
     marked
 }

@@ -46,6 +46,8 @@ pub(crate) fn range_for(kind: Kind, verb: Verb, firewall_attached: bool) -> Rang
         (Kind::PublicIp, Verb::Delete) => range(3.0, 10.0, 102.0),
         (Kind::NatGateway | Kind::LoadBalancer, Verb::Create | Verb::Update) => range(3.0, 8.0, 10.0),
         (Kind::ResourceGroup, _) => range(20.0, 45.0, 180.0),
+        // Synchronous: less than 2 s.
+        (Kind::UserAssignedIdentity | Kind::RoleAssignment, _) => range(0.5, 1.0, 2.0),
         (_, Verb::Delete) => range(3.0, 10.0, 11.0),
     }
 }

@@ -87,6 +87,9 @@ impl Azure {
         };
         check_version(&path, kind, version, &self.world.location)?;
         self.authorize(principal, &action_of(kind, &call.method), path.as_str())?;
+        if kind == Kind::RoleAssignment {
+            return self.role_assignment(call, principal, &path);
+        }
         match (call.method.as_str(), path.is_collection()) {
             ("GET", false) => self.get(&path, kind),
             ("GET", true) => self.list(&path, kind),
@@ -111,7 +114,13 @@ impl Azure {
             });
             return Ok(Reply::new(200, Backend::Resources, Some(body)));
         };
-        if !["microsoft.network", "microsoft.containerservice"].contains(&provider.to_lowercase().as_str()) {
+        const PROVIDERS: [&str; 4] = [
+            "microsoft.network",
+            "microsoft.containerservice",
+            "microsoft.authorization",
+            "microsoft.managedidentity",
+        ];
+        if !PROVIDERS.contains(&provider.to_lowercase().as_str()) {
             return Err(ArmError::gateway(
                 404,
                 "InvalidResourceNamespace",

@@ -9,6 +9,7 @@ use crate::arm::latency::{Verb, draw, range_for};
 use crate::arm::operations::{Effect, Operation, Status};
 use crate::arm::request::ArmCall;
 use crate::azure::Azure;
+use crate::directory::Age;
 use crate::events::EventDraft;
 use crate::ids::ArmPath;
 use crate::kinds::checks::{Accepted, Answer, Write, accept, strip_read_only};
@@ -36,6 +37,9 @@ impl Azure {
         }
         if kind == Kind::ResourceGroup {
             return Ok(self.put_group(call, principal, path, body));
+        }
+        if kind == Kind::UserAssignedIdentity {
+            return Ok(self.put_identity(call, principal, path, body));
         }
         let existing = self.store.find(path.key()).cloned();
         let lanes = lanes::needed(&self.store, path, kind, Some(&body));
@@ -69,6 +73,7 @@ impl Azure {
             }
             Answer::Operation => {
                 self.store_accepted(path, kind, accepted, verb);
+                self.enrol_identities(path, Age::Fresh);
                 if kind == Kind::ManagedCluster {
                     managed_cluster::begun(&mut self.store, path, &mut self.addresses, &mut self.internet);
                 }
@@ -235,7 +240,9 @@ impl Azure {
             | Kind::PublicIp
             | Kind::LoadBalancer
             | Kind::ManagedCluster
-            | Kind::AgentPool => false,
+            | Kind::AgentPool
+            | Kind::UserAssignedIdentity
+            | Kind::RoleAssignment => false,
         }
     }
 

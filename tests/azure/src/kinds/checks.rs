@@ -63,7 +63,7 @@ impl Accepted {
 /// Judges a PUT by its kind.
 pub(crate) fn accept(kind: Kind, write: Write<'_>) -> Result<Accepted, ArmError> {
     match kind {
-        Kind::ResourceGroup => Ok(Accepted::operation(write.body)),
+        Kind::ResourceGroup | Kind::UserAssignedIdentity | Kind::RoleAssignment => Ok(Accepted::operation(write.body)),
         Kind::VirtualNetwork => virtual_network::accept_network(write),
         Kind::Subnet => virtual_network::accept_subnet(write),
         Kind::Peering => peering::accept(write),
@@ -108,6 +108,8 @@ pub(crate) fn strip_read_only(kind: Kind, body: &mut Value) {
         | Kind::LoadBalancer
         | Kind::ManagedCluster
         | Kind::AgentPool => &[],
+        Kind::UserAssignedIdentity => &["principalId", "clientId", "tenantId"],
+        Kind::RoleAssignment => &["scope", "createdOn", "updatedOn", "createdBy", "updatedBy"],
     };
     for field in ["provisioningState", "resourceGuid"].iter().chain(owned) {
         properties.remove(*field);

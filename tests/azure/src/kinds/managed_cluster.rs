@@ -6,6 +6,7 @@ use crate::ids::ArmPath;
 use crate::internet::Internet;
 use crate::kinds::Kind;
 use crate::kinds::checks::{Accepted, Write, default_to, properties_mut, reference};
+use crate::kinds::user_assigned_identity::fill_identity;
 use crate::render::aks_id;
 use crate::store::{Store, array, text};
 use crate::world::AddressPool;
@@ -35,11 +36,7 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     let group = path.resource_group.clone().unwrap_or_default();
     let key = path.key();
     let name = path.name().to_owned();
-    let system_assigned = text(&body, &["identity", "type"]) == Some("SystemAssigned");
-    if system_assigned {
-        body["identity"]["principalId"] = json!(draws.uuid(&format!("principal|{key}")));
-        body["identity"]["tenantId"] = json!(tenant);
-    }
+    fill_identity(store, path, existing, &mut body, draws, tenant)?;
     if let Some(top) = body.as_object_mut() {
         default_to(top, "sku", json!({"name": "Base", "tier": "Free"}));
     }

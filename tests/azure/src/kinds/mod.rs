@@ -8,8 +8,10 @@ pub(crate) mod nat_gateway;
 pub(crate) mod network_security_group;
 pub(crate) mod peering;
 pub(crate) mod public_ip;
+pub(crate) mod role_assignment;
 pub(crate) mod route_table;
 pub(crate) mod rule_collection_group;
+pub(crate) mod user_assigned_identity;
 pub(crate) mod virtual_network;
 
 use crate::ids::ArmPath;
@@ -32,13 +34,16 @@ pub(crate) enum Kind {
     LoadBalancer,
     ManagedCluster,
     AgentPool,
+    UserAssignedIdentity,
+    RoleAssignment,
 }
 
 /// Which back end answers: they differ in etag style, headers, operation URLs and body format
 /// [arm-behaviour 1: "Two Network back-ends"].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
-    /// Resource groups: ARM itself.
+    /// ARM itself and the small providers beside it: resource groups, identities, role assignments. Compact bodies,
+    /// no etags.
     Resources,
     /// Network resource provider: `/operations/`, weak etags, pretty-printed bodies.
     Nrp,
@@ -91,6 +96,8 @@ facts! {
     LoadBalancer, "Microsoft.Network/loadBalancers", "Microsoft.Network/loadBalancers", Nrp, Some(10), "PutLoadBalancerOperation";
     ManagedCluster, "Microsoft.ContainerService/ManagedClusters", "Microsoft.ContainerService/managedClusters", Aks, None, "PutManagedClusterHandler.PUT";
     AgentPool, "Microsoft.ContainerService/managedClusters/agentPools", "Microsoft.ContainerService/managedClusters/agentPools", Aks, None, "PutAgentPoolHandler.PUT";
+    UserAssignedIdentity, "Microsoft.ManagedIdentity/userAssignedIdentities", "Microsoft.ManagedIdentity/userAssignedIdentities", Resources, None, "PutUserAssignedIdentity";
+    RoleAssignment, "Microsoft.Authorization/roleAssignments", "Microsoft.Authorization/roleAssignments", Resources, None, "PutRoleAssignment";
 }
 
 impl Kind {
@@ -128,6 +135,23 @@ impl Kind {
 /// Api versions the simulator accepts for a kind; anything else gets ARM's own refusal.
 pub(crate) fn api_versions(kind: Kind) -> &'static [&'static str] {
     match kind.facts().backend {
+        Backend::Resources if kind == Kind::RoleAssignment => &[
+            "2022-04-01",
+            "2022-01-01-preview",
+            "2020-10-01-preview",
+            "2020-08-01-preview",
+            "2020-04-01-preview",
+            "2018-09-01-preview",
+            "2018-01-01-preview",
+            "2015-07-01",
+        ],
+        Backend::Resources if kind == Kind::UserAssignedIdentity => &[
+            "2024-11-30",
+            "2023-07-31-preview",
+            "2023-01-31",
+            "2022-01-31-preview",
+            "2018-11-30",
+        ],
         Backend::Resources => &[
             "2025-04-01",
             "2025-03-01",

@@ -44,6 +44,8 @@ impl World {
             location: "westeurope".to_owned(),
             handler: principal("handler", 0x10),
             person: principal("person", 0x20),
+            service_principals: vec![principal("aks-service-principal", 0x30)],
+            custom_roles: Vec::new(),
             identity_secret: "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a".to_owned(),
             hub,
             resources,

@@ -28,6 +28,10 @@ pub struct World {
     pub handler: Principal,
     /// A person, or another tool, working beside the product.
     pub person: Principal,
+    /// Service principals that the directory knows beside these two, for clusters that do not use managed identities.
+    pub service_principals: Vec<Principal>,
+    /// Ids of role definitions that exist beside Azure's own.
+    pub custom_roles: Vec<Uuid>,
     /// What `X-IDENTITY-HEADER` must carry.
     pub identity_secret: String,
     /// Names of the hub's resources.

@@ -26,4 +26,6 @@ mod recordings;
 #[cfg(test)]
 mod replacement;
 #[cfg(test)]
+mod role_assignments;
+#[cfg(test)]
 mod wiring;

@@ -1,0 +1,420 @@
+//! Role assignments and the principals they name.
+
+use crate::bench::{Answer, Bench, START, table};
+use azure_sim::{Azure, ClusterSpec, Grant, World};
+use http::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use time::Duration;
+use uuid::Uuid;
+
+pub const RBAC: &str = "2022-04-01";
+const AKS: &str = "2025-05-01";
+const NETWORK_CONTRIBUTOR: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
+const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+
+fn id(scope: &str, number: u128) -> String {
+    let name = Uuid::from_u128(number);
+    format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}")
+}
+
+fn wanted(bench: &Bench, role: &str, principal: Uuid) -> Value {
+    let subscription = &bench.azure.world().subscription;
+    json!({"properties": {
+        "roleDefinitionId": format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"),
+        "principalId": principal, "principalType": "ServicePrincipal"
+    }})
+}
+
+fn send(bench: &mut Bench, method: Method, id: &str, body: Option<Value>) -> Answer {
+    bench.send(method, &format!("{id}?api-version={RBAC}"), body)
+}
+
+fn assign(bench: &mut Bench, scope: &str, number: u128, principal: Uuid) -> Answer {
+    let body = wanted(bench, NETWORK_CONTRIBUTOR, principal);
+    send(bench, Method::PUT, &id(scope, number), Some(body))
+}
+
+fn list(bench: &mut Bench, scope: &str, filter: &str) -> Vec<String> {
+    let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments?api-version={RBAC}&$filter={filter}");
+    let answer = bench.send(Method::GET, &path.replace(' ', "%20"), None);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let values = answer.body["value"].as_array().unwrap().clone();
+    values
+        .iter()
+        .map(|value| value["properties"]["scope"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Lets everything happen that is under way; the clock of the bench follows.
+fn settle(bench: &mut Bench) {
+    while let Some(next) = bench.azure.next_event() {
+        bench.now = bench.now.max(next);
+        bench.azure.advance(bench.now);
+    }
+}
+
+fn service_principal(bench: &Bench) -> Uuid {
+    bench.azure.world().service_principals[0].object_id
+}
+
+#[test]
+fn an_assignment_is_made_at_once_read_back_and_deleted_with_its_body() {
+    let mut bench = Bench::new();
+    let principal = service_principal(&bench);
+    let hub = bench.azure.world().hub.clone();
+    let caller = bench.azure.world().handler.object_id.to_string();
+    for (number, scope) in [
+        format!("/subscriptions/{}", bench.azure.world().subscription),
+        hub.resource_group.clone(),
+        hub.virtual_network.clone(),
+        hub.firewall_subnet.clone(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = id(&scope, number as u128 + 1);
+        let made = assign(&mut bench, &scope, number as u128 + 1, principal);
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(made.header("azure-asyncoperation"), None);
+        assert_eq!(made.body["properties"]["createdBy"], Value::Null);
+        let read = send(&mut bench, Method::GET, &id, None);
+        assert_eq!((read.status, &read.body["id"]), (200, &json!(id)));
+        assert_eq!(read.body["properties"]["scope"], json!(scope));
+        assert_eq!(read.body["properties"]["createdBy"], json!(caller));
+        assert_eq!(read.body["properties"]["createdOn"], "2026-11-23T06:00:00Z");
+        let deleted = send(&mut bench, Method::DELETE, &id, None);
+        assert_eq!((deleted.status, &deleted.body), (200, &read.body));
+        let again = send(&mut bench, Method::DELETE, &id, None);
+        assert_eq!((again.status, again.response.body().len()), (204, 0));
+        let gone = send(&mut bench, Method::GET, &id, None);
+        assert_eq!((gone.status, gone.code()), (404, "RoleAssignmentNotFound"));
+    }
+}
+
+#[test]
+fn the_same_assignment_again_is_200_and_anything_else_under_its_name_is_refused() {
+    let mut bench = Bench::new();
+    let principal = service_principal(&bench);
+    let scope = bench.azure.world().hub.virtual_network.clone();
+    assert_eq!(assign(&mut bench, &scope, 1, principal).status, 201);
+    bench.pass(100);
+    let again = assign(&mut bench, &scope, 1, principal);
+    assert_eq!(
+        (again.status, &again.body["properties"]["createdOn"]),
+        (200, &json!("2026-11-23T06:00:00Z"))
+    );
+    let person = bench.azure.world().person.object_id;
+    let other_principal = assign(&mut bench, &scope, 1, person);
+    let body = wanted(&bench, READER, principal);
+    let other_role = send(&mut bench, Method::PUT, &id(&scope, 1), Some(body));
+    for refused in [other_principal, other_role] {
+        assert_eq!(refused.code(), "RoleAssignmentUpdateNotPermitted");
+        assert!(matches!(refused.status, 400 | 409));
+    }
+    let twin = assign(&mut bench, &scope, 2, principal);
+    assert_eq!((twin.status, twin.code()), (409, "RoleAssignmentExists"));
+    let subnet = bench.azure.world().hub.firewall_subnet.clone();
+    assert_eq!(assign(&mut bench, &subnet, 2, principal).status, 201, "another scope");
+}
+
+#[test]
+fn a_fresh_principal_is_not_found_for_a_while_and_one_that_never_was_for_ever() {
+    let mut windows = Vec::new();
+    for seed in 0..40 {
+        let mut bench = Bench::with(World::one_hub(), seed);
+        let cluster = bench.azure.create_cluster(&ClusterSpec::usual("shop", 1), START);
+        while bench
+            .azure
+            .document(&cluster)
+            .is_none_or(|cluster| cluster["properties"]["provisioningState"] != "Succeeded")
+        {
+            bench.pass(1);
+        }
+        let principal = bench.azure.principal_of(&cluster).unwrap();
+        let shown = bench.azure.document(&cluster).unwrap()["identity"]["principalId"].clone();
+        assert_eq!(shown, json!(principal));
+        let scope = bench.azure.world().hub.virtual_network.clone();
+        let born = bench.now;
+        let mut answer = assign(&mut bench, &scope, 1, principal);
+        assert_eq!((answer.status, answer.code()), (400, "PrincipalNotFound"));
+        assert_eq!(
+            answer.message(),
+            format!(
+                "Principal {} does not exist in the directory {}.",
+                principal.simple(),
+                bench.azure.world().tenant
+            )
+        );
+        while answer.status == 400 {
+            bench.pass(1);
+            answer = assign(&mut bench, &scope, 1, principal);
+        }
+        assert_eq!(answer.status, 201);
+        windows.push((bench.now - born).whole_seconds());
+        bench.pass(3600);
+        let never = assign(&mut bench, &scope, 2, Uuid::from_u128(99));
+        assert_eq!(never.code(), "PrincipalNotFound");
+    }
+    windows.sort_unstable();
+    assert!((5..=270).contains(&windows[0]) && windows[39] <= 270, "{windows:?}");
+    assert!((30..=75).contains(&windows[20]), "the median is near 48 s: {windows:?}");
+}
+
+#[test]
+fn a_cluster_made_again_has_another_principal_and_the_old_one_is_gone() {
+    let mut bench = Bench::new();
+    let spec = ClusterSpec::usual("shop", 1);
+    let cluster = bench.azure.create_cluster(&spec, START);
+    settle(&mut bench);
+    let body = bench.azure.document(&cluster).unwrap();
+    let first = bench.azure.principal_of(&cluster).unwrap();
+    let path = format!("{cluster}?api-version={AKS}");
+    let updated = bench.send(Method::PUT, &path, Some(body.clone()));
+    assert_eq!(
+        updated.body["identity"]["principalId"],
+        json!(first),
+        "an update keeps it"
+    );
+    bench.finish(&updated);
+    bench.pass(300);
+    let scope = bench.azure.world().hub.virtual_network.clone();
+    assert_eq!(assign(&mut bench, &scope, 1, first).status, 201);
+    let deleted = bench.send(Method::DELETE, &path, None);
+    bench.finish(&deleted);
+    assert_eq!(bench.azure.principal_seen_at(first), None);
+    assert_eq!(bench.azure.principal_of(&cluster), None);
+    assert_eq!(assign(&mut bench, &scope, 2, first).code(), "PrincipalNotFound");
+    assert_eq!(
+        send(&mut bench, Method::GET, &id(&scope, 1), None).status,
+        200,
+        "what was assigned to it stays as an orphan"
+    );
+    let mut body = body;
+    body["identity"] = json!({"type": "SystemAssigned"});
+    let made = bench.send(Method::PUT, &path, Some(body));
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_ne!(made.body["identity"]["principalId"], json!(first));
+}
+
+#[test]
+fn a_list_shows_what_is_at_above_and_below_the_scope_unless_filtered() {
+    let mut bench = Bench::new();
+    let world = bench.azure.world().clone();
+    let (hub, one, two) = (world.hub, world.service_principals[0].object_id, world.person.object_id);
+    let subscription = format!("/subscriptions/{}", world.subscription);
+    for (number, (scope, principal)) in [
+        (&subscription, one),
+        (&hub.virtual_network, one),
+        (&hub.firewall_subnet, one),
+        (&hub.firewall_subnet, two),
+        (&hub.firewall, one),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(assign(&mut bench, scope, number as u128 + 1, principal).status, 201);
+    }
+    let vnet = &hub.virtual_network;
+    let everything = [&subscription, vnet, &hub.firewall_subnet, &hub.firewall_subnet].map(String::clone);
+    assert_eq!(list(&mut bench, vnet, ""), everything);
+    assert_eq!(
+        list(
+            &mut bench,
+            &vnet.to_uppercase().replace("/SUBSCRIPTIONS/", "/subscriptions/"),
+            ""
+        ),
+        everything
+    );
+    assert_eq!(
+        list(&mut bench, vnet, &format!("principalId eq '{one}'")),
+        everything[..3]
+    );
+    assert_eq!(list(&mut bench, vnet, "atScope()"), everything[..2]);
+    assert_eq!(
+        list(
+            &mut bench,
+            &hub.firewall_subnet,
+            &format!("atScope() and assignedTo('{two}')")
+        ),
+        [hub.firewall_subnet.clone()]
+    );
+    assert_eq!(list(&mut bench, &subscription, "").len(), 5);
+    let path = format!("{vnet}/providers/Microsoft.Authorization/roleAssignments?api-version={RBAC}&$filter=x");
+    assert_eq!(bench.send(Method::GET, &path, None).status, 400);
+}
+
+#[test]
+fn a_scope_role_or_version_that_does_not_exist_is_refused_in_azure_s_words() {
+    let mut bench = Bench::new();
+    let principal = service_principal(&bench);
+    let hub = bench.azure.world().hub.clone();
+    for (scope, code) in [
+        (bench.group("nowhere"), "ResourceGroupNotFound"),
+        (format!("{}-x", hub.virtual_network), "ResourceNotFound"),
+        (format!("{}/subnets/x", hub.virtual_network), "NotFound"),
+        (format!("{}-x/subnets/x", hub.virtual_network), "ResourceNotFound"),
+        (
+            format!("{}/providers/Microsoft.Compute/disks/d", hub.resource_group),
+            "ResourceNotFound",
+        ),
+    ] {
+        let refused = assign(&mut bench, &scope, 1, principal);
+        assert_eq!((refused.status, refused.code()), (404, code), "{scope}");
+        let read = send(&mut bench, Method::GET, &id(&scope, 1), None);
+        assert_eq!((read.status, read.code()), (404, code), "{scope}");
+    }
+    let scope = hub.virtual_network;
+    let body = wanted(&bench, "00000000-0000-0000-0000-00000000beef", principal);
+    let refused = send(&mut bench, Method::PUT, &id(&scope, 1), Some(body));
+    assert_eq!((refused.status, refused.code()), (404, "RoleDefinitionDoesNotExist"));
+    let unnamed = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/not-a-guid");
+    let body = wanted(&bench, READER, principal);
+    assert_eq!(
+        send(&mut bench, Method::PUT, &unnamed, Some(body.clone())).code(),
+        "InvalidRoleAssignmentId"
+    );
+    let mut typed = body.clone();
+    typed["properties"]["principalType"] = json!("User");
+    let mismatch = send(&mut bench, Method::PUT, &id(&scope, 1), Some(typed));
+    assert_eq!((mismatch.status, mismatch.code()), (400, "UnmatchedPrincipalType"));
+    for (version, status) in [
+        ("2020-04-01-preview", 201),
+        ("2018-09-01-preview", 200),
+        ("2022-04-02", 400),
+    ] {
+        let path = format!("{}?api-version={version}", id(&scope, 1));
+        assert_eq!(
+            bench.send(Method::PUT, &path, Some(body.clone())).status,
+            status,
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn deleting_a_resource_deletes_what_is_assigned_at_it_and_below_it() {
+    let mut bench = Bench::new();
+    let principal = service_principal(&bench);
+    let spoke = bench.make_spoke("a", "10.1.0.0/16", "10.1.0.0/24");
+    let routes = bench.network("spoke", "routeTables/rt");
+    bench.put_done(&routes, table(&[]));
+    let subnet = format!("{spoke}/subnets/nodes");
+    let group = bench.group("spoke");
+    for (number, scope) in [&spoke, &subnet, &routes, &group].into_iter().enumerate() {
+        assert_eq!(assign(&mut bench, scope, number as u128 + 1, principal).status, 201);
+    }
+    let subscription = format!("/subscriptions/{}", bench.azure.world().subscription);
+    assert_eq!(list(&mut bench, &subscription, "").len(), 4);
+    let deleted = bench.delete(&spoke);
+    bench.finish(&deleted);
+    assert_eq!(list(&mut bench, &subscription, ""), [routes.clone(), group.clone()]);
+    bench.put_done(&routes, table(&[]));
+    assert_eq!(list(&mut bench, &routes, "atScope()").len(), 2, "a write keeps them");
+    let deleted = bench.send(Method::DELETE, &format!("{group}?api-version=2024-11-01"), None);
+    assert_eq!(deleted.status, 202);
+    bench.pass(200);
+    assert_eq!(list(&mut bench, &subscription, ""), Vec::<String>::new());
+}
+
+#[test]
+fn user_assigned_identities_have_principals_and_clusters_show_them() {
+    let mut bench = Bench::new();
+    bench.make_group("spoke");
+    let identity = format!(
+        "{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shop-identity",
+        bench.group("spoke")
+    );
+    let path = format!("{identity}?api-version=2023-01-31");
+    let made = bench.send(Method::PUT, &path, Some(json!({"location": "westeurope"})));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let again = bench.send(Method::PUT, &path, Some(json!({"location": "westeurope"})));
+    assert_eq!((again.status, &again.body), (200, &made.body));
+    let principal = made.body["properties"]["principalId"].as_str().unwrap().to_owned();
+    assert_eq!(bench.azure.principal_of(&identity).unwrap().to_string(), principal);
+    let spoke = bench.make_spoke("a", "10.1.0.0/16", "10.1.0.0/24");
+    let cluster = format!(
+        "{}/providers/Microsoft.ContainerService/managedClusters/shop",
+        bench.group("spoke")
+    );
+    let body = |identity: &str| {
+        json!({
+            "location": "westeurope",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}},
+            "properties": {"agentPoolProfiles": [{
+                "name": "system", "count": 1, "vmSize": "Standard_D4s_v5", "mode": "System",
+                "vnetSubnetID": format!("{spoke}/subnets/nodes")
+            }]}
+        })
+    };
+    let cluster_path = format!("{cluster}?api-version={AKS}");
+    let refused = bench.send(Method::PUT, &cluster_path, Some(body(&format!("{identity}-x"))));
+    assert_eq!((refused.status, refused.code()), (400, "FailedIdentityOperation"));
+    let answer = bench.send(Method::PUT, &cluster_path, Some(body(&identity)));
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(
+        answer.body["identity"]["userAssignedIdentities"][&identity]["principalId"],
+        json!(principal)
+    );
+    assert_eq!(bench.azure.principal_of(&cluster), None, "it owns none itself");
+    bench.pass(270);
+    let scope = bench.azure.world().hub.virtual_network.clone();
+    assert_eq!(assign(&mut bench, &scope, 1, principal.parse().unwrap()).status, 201);
+    assert_eq!(bench.send(Method::DELETE, &path, None).status, 200);
+    assert_eq!(bench.send(Method::DELETE, &path, None).status, 204);
+    assert_eq!(
+        assign(&mut bench, &scope, 2, principal.parse().unwrap()).code(),
+        "PrincipalNotFound"
+    );
+}
+
+#[test]
+fn rights_taken_from_the_handler_are_missed_at_once_and_granted_again_work() {
+    let mut bench = Bench::new();
+    let scope = bench.azure.world().hub.virtual_network.clone();
+    let principal = service_principal(&bench);
+    let everywhere = format!("/subscriptions/{}", bench.azure.world().subscription);
+    let grant = |actions: &str| Grant {
+        scope: everywhere.clone(),
+        actions: vec![actions.to_owned()],
+    };
+    assert_eq!(assign(&mut bench, &scope, 1, principal).status, 201);
+    bench.azure.set_handler_rights(Some(vec![grant("*/read")]));
+    let refused = assign(&mut bench, &scope, 2, principal);
+    assert_eq!((refused.status, refused.code()), (403, "AuthorizationFailed"));
+    assert!(
+        refused
+            .message()
+            .contains("action 'Microsoft.Authorization/roleAssignments/write' over scope")
+    );
+    bench.azure.grant(grant("Microsoft.Authorization/roleAssignments/*"));
+    assert_eq!(assign(&mut bench, &scope, 1, principal).status, 200);
+    bench.azure.set_handler_rights(None);
+    bench.azure.grant(grant("*/read"));
+    assert_eq!(
+        bench.delete(&scope).code(),
+        "InUseSubnetCannotBeDeleted",
+        "None stays everything"
+    );
+}
+
+#[test]
+fn principals_of_the_same_seed_are_the_same() {
+    let principal = |seed: u64| {
+        let mut azure = Azure::new(World::one_hub(), seed, START);
+        let cluster = azure.create_cluster(&ClusterSpec::usual("shop", 1), START);
+        while let Some(next) = azure.next_event() {
+            azure.advance(next);
+        }
+        let principal = azure.principal_of(&cluster).unwrap();
+        let seen = azure.principal_seen_at(principal).unwrap();
+        assert!(seen - azure.now() <= Duration::seconds(269));
+        (principal, seen)
+    };
+    assert_eq!(principal(7), principal(7));
+    assert_eq!(
+        BTreeSet::from([principal(1), principal(2), principal(3)]).len(),
+        3,
+        "each seed draws its own"
+    );
+}
