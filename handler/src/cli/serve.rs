@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::tell;
 use crate::app::{App, StartError, open};
 use crate::environment::Environment;
-use crate::functions::NAMES;
+use crate::functions::{HTTP_NAMES, NAMES};
 use crate::host::{self, Functions, Invocation, Reply};
 
 /// The variable in which the host says where to listen.
@@ -80,5 +80,9 @@ impl Functions for Starting {
 
     fn names(&self) -> &[&'static str] {
         &NAMES
+    }
+
+    fn http_names(&self) -> &[&'static str] {
+        &HTTP_NAMES
     }
 }

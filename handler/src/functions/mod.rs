@@ -12,6 +12,9 @@ use crate::host::{Functions, Invocation, Reply};
 /// The function names, as their folders are called.
 pub const NAMES: [&str; 2] = ["ClusterEvents", "Work"];
 
+/// Those that a client calls over HTTP, with a function key.
+pub const HTTP_NAMES: [&str; 0] = [];
+
 #[async_trait]
 impl Functions for App {
     async fn invoke(&self, invocation: Invocation) -> Reply {
@@ -26,5 +29,9 @@ impl Functions for App {
 
     fn names(&self) -> &[&'static str] {
         &NAMES
+    }
+
+    fn http_names(&self) -> &[&'static str] {
+        &HTTP_NAMES
     }
 }

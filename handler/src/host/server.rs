@@ -15,14 +15,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use tracing::Instrument;
 
-use super::{Functions, Reply, answer, envelope};
+use super::{Call, Functions, Invocation, Reply, answer, envelope};
 
 /// The largest request body, in bytes. Event Grid batches reach 1 MB and are encoded twice; axum's own limit is 2 MiB.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -123,6 +123,7 @@ fn routes(app: App) -> Router {
     Router::new()
         .route("/", get(probe))
         .route("/{function}", post(invoke))
+        .route("/api/{function}", any(forwarded))
         .fallback(unknown_address)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -155,36 +156,79 @@ async fn invoke(
             Ok(body) => body,
             Err(rejection) => return refused(rejection.status(), &rejection.body_text()),
         };
-        let functions = match app.await {
+        let functions = match started(app, &function, |functions| functions.names()).await {
             Ok(functions) => functions,
-            Err(panic) => {
-                return refused(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    &format!("the app did not start: {panic}"),
-                );
-            }
+            Err(response) => return response,
         };
-        if !functions.names().contains(&function.as_str()) {
-            let names = functions.names().join(", ");
-            return refused(
-                StatusCode::NOT_FOUND,
-                &format!("there is no function {function:?}, only {names}"),
-            );
-        }
         let invocation = match envelope::open(id, function, &body) {
             Ok(invocation) => invocation,
             Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
         };
-        let reply = AssertUnwindSafe(functions.invoke(invocation)).catch_unwind().await;
-        match reply.unwrap_or_else(|panic| Reply::Failed {
-            reason: format!("panicked: {}", panic_text(&*panic)),
-        }) {
+        match reply(functions.as_ref(), invocation).await {
             Reply::Failed { reason } => refused(StatusCode::INTERNAL_SERVER_ERROR, &reason),
-            done @ Reply::Done { .. } => answer::of(done),
+            done @ (Reply::Done { .. } | Reply::Http { .. }) => answer::of(done),
         }
     }
     .instrument(span)
     .await
+}
+
+/// A client's own request, which the host forwards with its path.
+async fn forwarded(
+    State(app): State<App>,
+    Path(function): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let id = invocation_id(&headers);
+    let span = tracing::info_span!("request", %id, function = %clip(&function));
+    async move {
+        let body = match body {
+            Ok(body) => body,
+            Err(rejection) => return refused(rejection.status(), &rejection.body_text()),
+        };
+        let functions = match started(app, &function, |functions| functions.http_names()).await {
+            Ok(functions) => functions,
+            Err(response) => return response,
+        };
+        let invocation = Call::forwarded(&method, &uri, &body).invocation(id, &function);
+        match reply(functions.as_ref(), invocation).await {
+            Reply::Failed { reason } => refused(StatusCode::INTERNAL_SERVER_ERROR, &reason),
+            done @ (Reply::Done { .. } | Reply::Http { .. }) => answer::passed_through(done),
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+/// The app's functions, once it is initialised and if one of `names` is called.
+async fn started(
+    app: App,
+    function: &str,
+    names: impl Fn(&dyn Functions) -> &[&'static str],
+) -> Result<Arc<dyn Functions>, Response> {
+    let functions = app.await.map_err(|panic| {
+        refused(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("the app did not start: {panic}"),
+        )
+    })?;
+    let names = names(functions.as_ref());
+    if names.contains(&function) {
+        return Ok(functions);
+    }
+    let reason = format!("there is no function {function:?}, only {}", names.join(", "));
+    Err(refused(StatusCode::NOT_FOUND, &reason))
+}
+
+/// What the function replies; a panic of it is a failure.
+async fn reply(functions: &dyn Functions, invocation: Invocation) -> Reply {
+    let reply = AssertUnwindSafe(functions.invoke(invocation)).catch_unwind().await;
+    reply.unwrap_or_else(|panic| Reply::Failed {
+        reason: format!("panicked: {}", panic_text(&*panic)),
+    })
 }
 
 /// A failure, logged here because the host drops the body of every answer that is not 2xx.

@@ -217,6 +217,7 @@ impl Stage {
             let (done, texts) = match reply {
                 Reply::Done { logs } => (true, logs),
                 Reply::Failed { reason } => (false, vec![reason]),
+                Reply::Http { status, body, .. } => (status < 500, vec![body.to_string()]),
             };
             self.lines.extend(texts.into_iter().map(|text| Line {
                 at: now,
