@@ -66,7 +66,7 @@ pub struct Azure {
     scale: f64,
     reached: Url,
     credential: Arc<dyn TokenCredential>,
-    http: Arc<dyn HttpClient>,
+    pub(crate) http: Arc<dyn HttpClient>,
 }
 
 /// Makes the app from the environment.
@@ -125,13 +125,31 @@ pub fn azure(environment: &Environment, credential: Option<&Credential>) -> Resu
 /// # Errors
 /// [`StartError`].
 pub async fn ledger(environment: &Environment, azure: &Azure) -> Result<Ledger, StartError> {
+    let storage = storage(environment, azure)?;
+    Ok(Ledger::open(storage, Arc::clone(&azure.http), Arc::clone(&azure.clock)).await?)
+}
+
+/// The ledger that the environment names as it is: nothing is sent yet, and nothing is made in storage.
+///
+/// # Errors
+/// [`StartError`].
+pub fn ledger_as_it_is(environment: &Environment, azure: &Azure) -> Result<Ledger, StartError> {
+    let storage = storage(environment, azure)?;
+    Ok(Ledger::as_it_is(
+        &storage,
+        Arc::clone(&azure.http),
+        Arc::clone(&azure.clock),
+    )?)
+}
+
+fn storage(environment: &Environment, azure: &Azure) -> Result<StorageSettings, StartError> {
     let mut storage = StorageSettings::from_env(&|name| environment.get(name))?;
     let [blob, queue] = storage.urls();
     require_loopback_for_scale(azure.scale, &[azure.reached.clone(), blob, queue])?;
     if storage.needs_credential() {
         storage = storage.with_credential(Arc::clone(&azure.credential));
     }
-    Ok(Ledger::open(storage, Arc::clone(&azure.http), Arc::clone(&azure.clock)).await?)
+    Ok(storage)
 }
 
 /// The seed of jitter and correlation ids: given, or made of what tells this process from others. Containers often share a

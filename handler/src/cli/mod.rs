@@ -2,10 +2,16 @@
 //!
 //! A wrong word or a wrong configuration is one line and exit code 2 before anything is written or started. Exit codes: 0 fine,
 //! 1 broken or changes pending, 2 usage or configuration, 3 Azure unreachable, 130 interrupted.
+//!
+//! All commands but the few that are this machine's own affair work at a [`Desk`], so that stories run them in virtual time.
 
+mod at_desk;
 mod configuration;
+mod desk;
+mod door;
 #[cfg(feature = "local")]
 mod local;
+mod output;
 mod package;
 mod plan;
 mod serve;
@@ -15,6 +21,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::environment::Environment;
+
+#[cfg(feature = "local")]
+pub use at_desk::{Said, command};
+pub use desk::{Desk, Stop};
+pub use door::{Answer, Ask, Door, DoorError};
+pub use output::Output;
 
 /// What `hubward --help` ends with.
 #[cfg(feature = "local")]
@@ -45,8 +59,8 @@ enum Command {
     /// Do the whole job on this machine: a simulated Azure, a stand-in Functions host, and this app.
     #[cfg(feature = "local")]
     Local(local::Arguments),
-    /// Show what would be done for a cluster now, and what of it waits; nothing is written to Azure.
-    Plan(plan::Arguments),
+    #[command(flatten)]
+    AtDesk(at_desk::Command),
     /// Answer the Functions host, which starts this command itself.
     Serve,
     /// Write the script root into an empty folder.
@@ -56,16 +70,32 @@ enum Command {
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
+pub enum Exit {
+    /// As it should be.
     Fine,
+    /// Something is broken, pending or timed out.
     Broken,
+    /// Wrong usage or configuration.
     Usage,
+    /// Azure, the ledger or the app does not answer.
     Unreachable,
-    #[cfg_attr(
-        not(feature = "local"),
-        expect(dead_code, reason = "only `local` runs long enough to be interrupted")
-    )]
+    /// A signal ended it.
     Interrupted,
+}
+
+impl Exit {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Broken => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            // What shells say of a process that Ctrl-C ended: 128 + SIGINT.
+            Self::Interrupted => 130,
+        }
+    }
 }
 
 /// Runs the command named by `arguments` and says how it ended.
@@ -80,7 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         #[cfg(feature = "local")]
         Command::Local(arguments) => code(local::run(&arguments)),
-        Command::Plan(arguments) => code(plan::run(&arguments)),
+        Command::AtDesk(command) => code(at_process(&command)),
         Command::Serve => serve::run(),
         Command::Package(arguments) => code(package::run(&arguments)),
     }
@@ -93,12 +123,25 @@ fn tell(line: &str) {
 }
 
 fn code(exit: Exit) -> ExitCode {
-    ExitCode::from(match exit {
-        Exit::Fine => 0,
-        Exit::Broken => 1,
-        Exit::Usage => 2,
-        Exit::Unreachable => 3,
-        // What shells say of a process that Ctrl-C ended: 128 + SIGINT.
-        Exit::Interrupted => 130,
-    })
+    ExitCode::from(exit.code())
+}
+
+/// Runs a command at the desk of this process.
+fn at_process(command: &at_desk::Command) -> Exit {
+    let mut out = Output::live();
+    let ran = Desk::of_environment(&Environment::of_process()).and_then(|desk| {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| Stop {
+            exit: Exit::Broken,
+            line: format!("the runtime cannot be started: {error}"),
+        })?;
+        runtime.block_on(at_desk::run(&desk, command, &mut out))
+    });
+    out.print();
+    match ran {
+        Ok(exit) => exit,
+        Err(stop) => {
+            tell(&stop.line);
+            stop.exit
+        }
+    }
 }

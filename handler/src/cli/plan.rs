@@ -2,20 +2,13 @@
 //!
 //! The same observation and the same plan as for an event; only applying is left out.
 
-#![expect(clippy::print_stdout, reason = "results of a command go to standard output")]
-
-use hubward_core::config::Credential;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, Plan, plan_spoke};
+use hubward_core::plan::{Age, Known, plan_spoke};
 use time::OffsetDateTime;
 
-use super::configuration::{File, Refused, overlay};
-use super::{Exit, tell};
-use crate::app::{Azure, StartError, azure, ledger};
-use crate::arm::ArmError;
-use crate::environment::Environment;
-use crate::ledger::SettingsError;
+use super::desk::{Desk, Stop};
+use super::{Exit, Output};
 use crate::observe::observe;
 
 /// What `hubward plan --help` ends with: one call that is complete.
@@ -40,113 +33,60 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-enum PlanError {
-    #[error("--cluster: {0}; allowed: the resource id of an AKS cluster")]
-    Id(#[from] hubward_core::ids::IdError),
-    #[error("--cluster: {0} is not an AKS cluster; allowed: the id of a Microsoft.ContainerService/managedClusters")]
-    Kind(ResourceId),
-    #[error(
-        "--cluster: {0} is not in the configured scope; allowed: clusters of scope.subscriptions that are not excluded"
-    )]
-    Scope(ResourceId),
-    #[error("{0}")]
-    Configuration(#[from] Refused),
-    #[error("{0}")]
-    Start(#[from] StartError),
-    #[error("{0}")]
-    Arm(#[from] ArmError),
-    #[error("{0}; outside Azure set credential.kind = \"developer_tools\"")]
-    Laptop(ArmError),
-    #[error("the runtime cannot be started: {0}")]
-    Runtime(#[from] std::io::Error),
-}
-
-pub(super) fn run(arguments: &Arguments) -> Exit {
-    match plan(arguments) {
-        Ok(plan) => {
-            show(&plan, arguments.json);
-            if plan.steps.is_empty() {
-                Exit::Fine
-            } else {
-                Exit::Broken
-            }
-        }
-        Err(error) => {
-            tell(&error.to_string());
-            match error {
-                PlanError::Arm(error) | PlanError::Laptop(error) if error.is_unreachable() => Exit::Unreachable,
-                PlanError::Start(StartError::Ledger(_)) => Exit::Unreachable,
-                PlanError::Arm(_) | PlanError::Laptop(_) | PlanError::Runtime(_) => Exit::Broken,
-                PlanError::Id(_)
-                | PlanError::Kind(_)
-                | PlanError::Scope(_)
-                | PlanError::Configuration(_)
-                | PlanError::Start(_) => Exit::Usage,
-            }
-        }
-    }
-}
-
-fn plan(arguments: &Arguments) -> Result<Plan, PlanError> {
-    let id = ResourceId::parse(&arguments.cluster)?;
-    if !id.is_type("Microsoft.ContainerService/managedClusters") {
-        return Err(PlanError::Kind(id));
-    }
-    let environment = Environment::of_process();
-    let config = File::of_app(&environment).load(&overlay())?;
+pub(super) async fn run(desk: &Desk, arguments: &Arguments, out: &mut Output) -> Result<Exit, Stop> {
+    let id = cluster_id("--cluster", &arguments.cluster)?;
+    let config = desk.config()?;
     if !config.scope.covers(&id) {
-        return Err(PlanError::Scope(id));
+        return Err(Stop::usage(format!(
+            "--cluster: {id} is not in the configured scope; allowed: clusters of scope.subscriptions that are not excluded"
+        )));
     }
-    let azure = azure(&environment, Some(&config.credential))?;
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let age = age(&environment, &azure).await?;
-        let subject = Subject::Spoke { cluster: id.clone() };
-        let estate = observe(&azure.arm, azure.clock.as_ref(), &config, &subject)
-            .await
-            .map_err(|error| explained(error, &environment, &config.credential))?;
-        Ok(plan_spoke(&estate, &config, &id, &Known::at(azure.clock.now(), age)))
+    let age = age(desk, out).await?;
+    let subject = Subject::Spoke { cluster: id.clone() };
+    let estate = observe(desk.arm()?, desk.clock(), config, &subject)
+        .await
+        .map_err(|error| desk.stopped_by(&error))?;
+    let plan = plan_spoke(&estate, config, &id, &Known::at(desk.clock().now(), age));
+    if arguments.json {
+        out.json(&plan);
+    } else {
+        out.text(&plan.to_string());
+    }
+    Ok(if plan.steps.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Broken
     })
 }
 
-/// Outside Azure there is no managed identity, and what helps is another credential.
-fn explained(error: ArmError, environment: &Environment, credential: &Credential) -> PlanError {
-    let managed = matches!(credential, Credential::ManagedIdentity { .. });
-    // App Service sets it on each instance.
-    let in_azure = environment.get("WEBSITE_INSTANCE_ID").is_some();
-    if managed && !in_azure && matches!(error, ArmError::NoToken { .. }) {
-        PlanError::Laptop(error)
-    } else {
-        PlanError::Arm(error)
+/// The id of a cluster as a person gave it in `word`.
+///
+/// # Errors
+/// Exit 2: it is none.
+pub(super) fn cluster_id(word: &str, text: &str) -> Result<ResourceId, Stop> {
+    let id = ResourceId::parse(text)
+        .map_err(|error| Stop::usage(format!("{word}: {error}; allowed: the resource id of an AKS cluster")))?;
+    if id.is_type("Microsoft.ContainerService/managedClusters") {
+        return Ok(id);
     }
+    Err(Stop::usage(format!(
+        "{word}: {id} is not an AKS cluster; allowed: the id of a Microsoft.ContainerService/managedClusters"
+    )))
 }
 
-/// The age of the installation, from the ledger if this environment names one.
-async fn age(environment: &Environment, azure: &Azure) -> Result<Age, PlanError> {
-    let installed_at = match ledger(environment, azure).await {
-        Ok(ledger) => ledger.installed.known().await.map_err(StartError::from)?,
-        Err(StartError::Storage(SettingsError::Absent)) => {
-            tell(
+/// The age of the installation, from the ledger if somebody says where it is.
+async fn age(desk: &Desk, out: &mut Output) -> Result<Age, Stop> {
+    let installed_at = match desk.ledger_if_named()? {
+        Some(ledger) => ledger.installed.known().await?,
+        None => {
+            out.progress(
                 "AzureWebJobsStorage is not set: the plan is made as if the cluster were younger than the installation",
             );
             Some(OffsetDateTime::UNIX_EPOCH)
         }
-        Err(error) => return Err(error.into()),
     };
     Ok(Age {
         installed_at,
         create_seen: true,
     })
-}
-
-fn show(plan: &Plan, json: bool) {
-    if json {
-        match serde_json::to_string_pretty(plan) {
-            Ok(text) => println!("{text}"),
-            Err(error) => tell(&format!("the plan cannot be printed: {error}")),
-        }
-    } else {
-        print!("{plan}");
-    }
 }

@@ -23,11 +23,12 @@ pub(super) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// The one line about a wrong word.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "clap's kinds may grow; the rest is told in clap's own words"
 )]
-fn line(error: &clap::Error, words: &[OsString]) -> String {
+pub(super) fn line(error: &clap::Error, words: &[OsString]) -> String {
     let command = command_of(words);
     let argument = || word(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = word(error, ContextKind::InvalidValue).filter(|value| !value.is_empty());

@@ -123,6 +123,11 @@ mod tests {
             call(None).json().unwrap_err(),
             "the body is empty; allowed: a JSON object, sent with a Content-Length"
         );
-        assert!(call(Some("{")).json().unwrap_err().starts_with("the body is not JSON ("));
+        assert!(
+            call(Some("{"))
+                .json()
+                .unwrap_err()
+                .starts_with("the body is not JSON (")
+        );
     }
 }

@@ -86,12 +86,22 @@ impl Ledger {
         transport: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
-        // The SDK's clients wait for an answer as long as the connection lives.
-        let transport: Arc<dyn HttpClient> = Arc::new(Bounded::new(transport, Arc::clone(&clock)));
-        let blobs = Blobs::new(&settings, Arc::clone(&transport), Arc::clone(&clock))?;
-        let queue = WorkQueue::new(&settings, transport, Arc::clone(&clock))?;
+        let (blobs, queue) = clients(&settings, transport, &clock)?;
         blobs.ensure_container().await?;
         queue.ensure_exists().await?;
+        Ok(Self::over(Arc::new(blobs), Arc::new(queue), clock))
+    }
+
+    /// The ledger of an installation as it is, for those who only read it: nothing is sent yet and nothing is made.
+    ///
+    /// # Errors
+    /// [`LedgerError::Settings`] if a credential is missing, [`LedgerError::Storage`] if the SDK refuses an address.
+    pub fn as_it_is(
+        settings: &StorageSettings,
+        transport: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LedgerError> {
+        let (blobs, queue) = clients(settings, transport, &clock)?;
         Ok(Self::over(Arc::new(blobs), Arc::new(queue), clock))
     }
 
@@ -110,4 +120,16 @@ impl Ledger {
             installed: Installed::new(documents),
         }
     }
+}
+
+fn clients(
+    settings: &StorageSettings,
+    transport: Arc<dyn HttpClient>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Blobs, WorkQueue), LedgerError> {
+    // The SDK's clients wait for an answer as long as the connection lives.
+    let transport: Arc<dyn HttpClient> = Arc::new(Bounded::new(transport, Arc::clone(clock)));
+    let blobs = Blobs::new(settings, Arc::clone(&transport), Arc::clone(clock))?;
+    let queue = WorkQueue::new(settings, transport, Arc::clone(clock))?;
+    Ok((blobs, queue))
 }
