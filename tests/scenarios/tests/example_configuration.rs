@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use hubward_core::config::{Config, Mode, WorkloadEgress};
+use hubward_core::config::{Config, Ingress, Mode, WorkloadEgress};
 
 #[test]
 fn the_example_configuration_is_accepted() {
@@ -46,6 +46,24 @@ fn every_commented_setting_of_the_example_is_accepted() {
     let (_, hub) = config.hub_for_location("westeurope").unwrap();
     assert_eq!(hub.rules.application[0].priority, Some(3000));
     assert_eq!(hub.rules.network[0].destinations, ["198.51.100.0/24"]);
+    let ingress = hub.ingress.as_ref().unwrap();
+    assert_eq!(ingress.sources, ["192.0.2.0/24"]);
+    let defaults = Ingress::default();
+    assert_eq!(
+        (
+            ingress.addresses,
+            &ingress.ports,
+            ingress.spare,
+            ingress.quarantine_hours
+        ),
+        (
+            defaults.addresses,
+            &defaults.ports,
+            defaults.spare,
+            defaults.quarantine_hours
+        ),
+        "a comment shows what holds without it"
+    );
 }
 
 #[test]

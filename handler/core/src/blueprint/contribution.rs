@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HubFacts, route_table_id};
 use crate::catalogue::Feature;
-use crate::config::Config;
+use crate::config::{Config, IpProtocol};
 use crate::estate::{ClusterView, Estate, VnetView};
 use crate::ids::ResourceId;
 use crate::proof::{NextHop, intervals};
@@ -38,6 +38,26 @@ pub struct Contribution {
     /// No other prefix is ever taken away from a cluster that exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<Ipv4Net>,
+    /// What clients on the internet are led to, in order of port; empty while the cluster has no live target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inbound: Vec<Inbound>,
+    /// The hub's address that is reserved for the cluster and attached. Whoever plans with a contribution fills it in from the
+    /// reservations; it is no part of what the cluster asks for and is never kept with it.
+    #[serde(skip)]
+    pub ingress: Option<Ipv4Addr>,
+}
+
+/// One port that is led to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbound {
+    /// TCP or UDP.
+    pub protocol: IpProtocol,
+    /// The port that clients call.
+    pub port: u16,
+    /// The cluster's frontend.
+    pub target: Ipv4Addr,
+    /// Its port.
+    pub target_port: u16,
 }
 
 /// What `cluster` needs from `hub`, or `None` while its network or one of its subnets is unknown: a contribution with a
@@ -95,6 +115,8 @@ pub fn contribution(
         features: features.into_iter().filter(|(_, on)| *on).map(|(f, _)| f).collect(),
         dns_servers,
         released: Vec::new(),
+        inbound: Vec::new(),
+        ingress: None,
     })
 }
 

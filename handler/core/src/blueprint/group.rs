@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::rules::{Rule, rules};
+use super::rules::{CollectionKind, Rule, rules};
 use super::{Contribution, rule_collection_group_id};
 use crate::config::{Config, Hub};
 use crate::ids::ResourceId;
@@ -36,8 +36,8 @@ pub struct GroupEdit {
     pub differing: Vec<ResourceId>,
 }
 
-/// Fields of a rule that are ours. A field of ours that a rule no longer needs is emptied, other fields stay.
-const OWNED: [&str; 10] = [
+/// Fields of a rule that are ours. A field of ours that a rule no longer needs is emptied or left out, other fields stay.
+const OWNED: [&str; 13] = [
     "ruleType",
     "name",
     "ipProtocols",
@@ -48,6 +48,9 @@ const OWNED: [&str; 10] = [
     "destinationPorts",
     "targetFqdns",
     "fqdnTags",
+    "translatedAddress",
+    "translatedFqdn",
+    "translatedPort",
 ];
 
 /// Builds our group from the one Azure has (`None`: it does not exist).
@@ -66,10 +69,10 @@ pub fn edit_group(
     let mut collections = take_collections(&mut body);
     let mut differing = BTreeSet::new();
 
-    let mut wanted: BTreeMap<(bool, u32), Vec<Rule>> = BTreeMap::new();
+    let mut wanted: BTreeMap<(CollectionKind, u32), Vec<Rule>> = BTreeMap::new();
     for (cluster, contribution) in in_hash_order(contributions) {
         for rule in rules(contribution, hub) {
-            wanted.entry((rule.network, rule.priority)).or_default().push(rule);
+            wanted.entry((rule.kind, rule.priority)).or_default().push(rule);
         }
         if part_differs(&collections, config, cluster, contribution, hub) {
             differing.insert(cluster.clone());
@@ -84,9 +87,8 @@ pub fn edit_group(
     if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("priority".to_owned(), json!(hub.rule_collection_group_priority));
     }
-    for ((network, priority), rules) in wanted {
-        let name = collection_name(config, network, priority);
-        let target = collection(&mut collections, &name, priority);
+    for ((kind, priority), rules) in wanted {
+        let target = collection(&mut collections, &empty_collection(config, kind, priority));
         for rule in rules {
             let merged = merge_rule(old.get(rule_name(&rule.body)), rule.body);
             target.push(Value::Object(merged));
@@ -141,12 +143,8 @@ fn part_differs(
     let wanted: BTreeSet<String> = rules(contribution, hub)
         .into_iter()
         .map(|rule| {
-            let name = collection_name(config, rule.network, rule.priority);
-            format!(
-                "{} {}",
-                frame(&empty_collection(&name, rule.priority)),
-                owned(&Value::Object(rule.body))
-            )
+            let collection = empty_collection(config, rule.kind, rule.priority);
+            format!("{} {}", frame(&collection), owned(&Value::Object(rule.body)))
         })
         .collect();
     present != wanted
@@ -209,18 +207,21 @@ fn remove_parts(
     removed
 }
 
-fn collection<'a>(collections: &'a mut Vec<Value>, name: &str, priority: u32) -> &'a mut Vec<Value> {
+/// The rules of the collection that `wanted` describes, which is made or put right.
+fn collection<'a>(collections: &'a mut Vec<Value>, wanted: &Value) -> &'a mut Vec<Value> {
+    let name = collection_text(wanted);
     let at = collections
         .iter()
         .position(|c| collection_text(c) == name)
         .unwrap_or_else(|| {
-            collections.push(empty_collection(name, priority));
+            collections.push(wanted.clone());
             collections.len() - 1
         });
     let collection = &mut collections[at];
-    if frame(collection) != frame(&empty_collection(name, priority)) {
-        collection["priority"] = json!(priority);
-        collection["action"] = json!({"type": "Allow"});
+    if frame(collection) != frame(wanted) {
+        for key in ["ruleCollectionType", "priority", "action"] {
+            collection[key] = wanted[key].clone();
+        }
     }
     if !collection.get("rules").is_some_and(Value::is_array) {
         collection["rules"] = json!([]);
@@ -233,12 +234,16 @@ fn collection<'a>(collections: &'a mut Vec<Value>, name: &str, priority: u32) ->
     }
 }
 
-pub(super) fn empty_collection(name: &str, priority: u32) -> Value {
+pub(super) fn empty_collection(config: &Config, kind: CollectionKind, priority: u32) -> Value {
+    let (type_name, action) = match kind {
+        CollectionKind::Application | CollectionKind::Network => ("FirewallPolicyFilterRuleCollection", "Allow"),
+        CollectionKind::Dnat => ("FirewallPolicyNatRuleCollection", "DNAT"),
+    };
     json!({
-        "ruleCollectionType": "FirewallPolicyFilterRuleCollection",
-        "name": name,
+        "ruleCollectionType": type_name,
+        "name": format!("{}-{}-{priority}", config.naming.prefix, word(kind)),
         "priority": priority,
-        "action": {"type": "Allow"},
+        "action": {"type": action},
         "rules": [],
     })
 }
@@ -265,8 +270,11 @@ fn merge_rule(old: Option<&Map<String, Value>>, wanted: Map<String, Value>) -> M
             (Some(value), _) => {
                 merged.insert(key.to_owned(), value.clone());
             }
-            (None, true) => {
+            (None, true) if merged[key].is_array() => {
                 merged.insert(key.to_owned(), json!([]));
+            }
+            (None, true) => {
+                merged.shift_remove(key);
             }
             (None, false) => {}
         }
@@ -274,17 +282,30 @@ fn merge_rule(old: Option<&Map<String, Value>>, wanted: Map<String, Value>) -> M
     merged
 }
 
-pub(super) fn collection_name(config: &Config, network: bool, priority: u32) -> String {
-    let kind = if network { "network" } else { "application" };
-    format!("{}-{kind}-{priority}", config.naming.prefix)
+/// The word for a kind in the names of collections.
+fn word(kind: CollectionKind) -> &'static str {
+    match kind {
+        CollectionKind::Application => "application",
+        CollectionKind::Network => "network",
+        CollectionKind::Dnat => "dnat",
+    }
 }
 
 pub(super) fn is_ours(collection: &Value, config: &Config) -> bool {
+    let kinds = [
+        CollectionKind::Application,
+        CollectionKind::Network,
+        CollectionKind::Dnat,
+    ];
+    kinds.into_iter().any(|kind| is_of(collection, config, kind))
+}
+
+/// True if the collection is one of ours and of this kind.
+pub(super) fn is_of(collection: &Value, config: &Config, kind: CollectionKind) -> bool {
     let name = collection_text(collection);
-    let rest = name.strip_prefix(config.naming.prefix.as_str()).and_then(|rest| {
-        rest.strip_prefix("-network-")
-            .or_else(|| rest.strip_prefix("-application-"))
-    });
+    let rest = name
+        .strip_prefix(config.naming.prefix.as_str())
+        .and_then(|rest| rest.strip_prefix('-')?.strip_prefix(word(kind))?.strip_prefix('-'));
     rest.is_some_and(|priority| !priority.is_empty() && priority.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -340,7 +361,8 @@ fn canonical(config: &Config, group: &Value) -> String {
         .map(|c| {
             let mut rules: Vec<Value> = rules_of(c).iter().map(sorted).collect();
             if is_ours(c, config) {
-                // All rules of a collection have one action, and all of ours allow: their order decides nothing.
+                // All rules of a collection have one action, and no two DNAT rules of ours take the same packet: their order
+                // decides nothing.
                 rules.sort_by_key(Value::to_string);
             }
             let mut c = sorted(c);

@@ -12,12 +12,12 @@ use crate::config::Config;
 use crate::ids::ResourceId;
 use crate::names;
 
-pub use contribution::{Contribution, contribution};
+pub use contribution::{Contribution, Inbound, contribution};
 pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
 pub use hub::{HubFacts, hub_facts, serving_hub};
 pub(crate) use rules::protocol_type;
-pub(crate) use rules::{APPLICATION_PRIORITY, NETWORK_PRIORITY};
+pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};
 pub(crate) use shrink::{carries_at_least, only_adds, prefixes_by_part, uncovered};
 pub use spoke::{PeeringSide, PlannedRoute, SpokeBlueprint, SubnetAttachment, spoke_blueprint};

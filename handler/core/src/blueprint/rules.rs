@@ -4,7 +4,7 @@
 use ipnet::Ipv4Net;
 use serde_json::{Map, Value, json};
 
-use super::Contribution;
+use super::{Contribution, Inbound};
 use crate::catalogue::Catalogue;
 use crate::config::{ApplicationKind, ApplicationProtocol, DestinationKind, Hub, IpProtocol, WorkloadEgress};
 use crate::names;
@@ -14,6 +14,9 @@ use crate::names;
 pub const NETWORK_PRIORITY: u32 = 1000;
 /// See [`NETWORK_PRIORITY`].
 pub const APPLICATION_PRIORITY: u32 = 2000;
+/// Priority of the collection of DNAT rules. The firewall asks them before all others whatever their priority (Azure Firewall
+/// rule-processing.md), and no two collections of a group may have the same.
+pub const DNAT_PRIORITY: u32 = 500;
 
 /// What `workload_egress = "web"` opens.
 const WEB: [ApplicationProtocol; 2] = [
@@ -69,9 +72,20 @@ pub enum Destination {
 /// One rule of ours with the priority of its collection.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    pub(super) network: bool,
+    pub(super) kind: CollectionKind,
     pub(super) priority: u32,
     pub(super) body: Map<String, Value>,
+}
+
+/// What the rules of a collection are; a collection holds one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum CollectionKind {
+    /// Names that are let out.
+    Application,
+    /// Addresses and ports that are let out.
+    Network,
+    /// Addresses of the firewall that lead to a cluster.
+    Dnat,
 }
 
 /// One application or network rule before it is written as JSON.
@@ -96,10 +110,47 @@ enum PlannedRule<'a> {
 
 /// The rules of one cluster, in a fixed order; each name ends with the cluster's hash.
 pub(super) fn rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
+    let mut rules = egress_rules(contribution, hub);
+    rules.extend(dnat_rules(contribution, hub));
+    rules
+}
+
+/// The rules that let the cluster out.
+pub(super) fn egress_rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
     planned_rules(contribution, hub)
         .into_iter()
         .map(|rule| written(rule, contribution))
         .collect()
+}
+
+/// The rules that lead from the cluster's address of the firewall to its targets, if it has one and somebody may come in.
+pub(super) fn dnat_rules(contribution: &Contribution, hub: &Hub) -> Vec<Rule> {
+    let (Some(address), Some(ingress)) = (contribution.ingress, &hub.ingress) else {
+        return Vec::new();
+    };
+    if !ingress.is_open() {
+        return Vec::new();
+    }
+    let hash = names::hash(&contribution.cluster);
+    let rule = |inbound: &Inbound| {
+        let protocol = inbound.protocol.to_string();
+        let body = json!({
+            "ruleType": "NatRule",
+            "name": format!("in-{}-{}-{hash}", protocol.to_ascii_lowercase(), inbound.port),
+            "ipProtocols": [protocol],
+            "sourceAddresses": ingress.sources,
+            "destinationAddresses": [address.to_string()],
+            "destinationPorts": [inbound.port.to_string()],
+            "translatedAddress": inbound.target.to_string(),
+            "translatedPort": inbound.target_port.to_string(),
+        });
+        Rule {
+            kind: CollectionKind::Dnat,
+            priority: DNAT_PRIORITY,
+            body: object(body),
+        }
+    };
+    contribution.inbound.iter().map(rule).collect()
 }
 
 /// Every destination that must be reachable from the cluster's prefixes, in the order of the rules.
@@ -193,7 +244,7 @@ fn operator_rules(hub: &Hub) -> Vec<PlannedRule<'_>> {
 fn written(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
     let sources: Vec<String> = contribution.prefixes.iter().map(Ipv4Net::to_string).collect();
     let named = |name: &str| format!("{name}-{}", names::hash(&contribution.cluster));
-    let (network, priority, body) = match rule {
+    let (kind, priority, body) = match rule {
         PlannedRule::Application {
             name,
             targets,
@@ -214,7 +265,7 @@ fn written(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
                 "targetFqdns": targets,
                 "fqdnTags": tags,
             });
-            (false, priority, body)
+            (CollectionKind::Application, priority, body)
         }
         PlannedRule::Network {
             name,
@@ -237,17 +288,20 @@ fn written(rule: PlannedRule<'_>, contribution: &Contribution) -> Rule {
                 "destinationFqdns": fqdns,
                 "destinationPorts": ports,
             });
-            (true, priority, body)
+            (CollectionKind::Network, priority, body)
         }
     };
-    let Value::Object(mut body) = body else {
-        unreachable!("json! of braces is an object")
-    };
+    let mut body = object(body);
     body.retain(|_, value| value.as_array().is_none_or(|items| !items.is_empty()));
-    Rule {
-        network,
-        priority,
-        body,
+    Rule { kind, priority, body }
+}
+
+fn object(body: Value) -> Map<String, Value> {
+    match body {
+        Value::Object(body) => body,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            unreachable!("json! of braces is an object")
+        }
     }
 }
 

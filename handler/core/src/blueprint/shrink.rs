@@ -1,7 +1,7 @@
 //! What a contribution would take away from the rules that our group has for its cluster.
 //!
 //! A rule that is taken away from nodes behind the firewall cuts them off, so whoever writes a smaller part asks here first.
-//! A source that is no IPv4 network is nobody's of ours and is passed over.
+//! A source that is no IPv4 network is nobody's of ours and is passed over. DNAT rules let nobody out and are no part of this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use ipnet::Ipv4Net;
 use serde_json::{Map, Value};
 
 use super::Contribution;
-use super::group::{collection_name, empty_collection, frame, is_ours, owned, part_of, rules_of};
-use super::rules::rules;
+use super::group::{empty_collection, frame, is_of, is_ours, owned, part_of, rules_of};
+use super::rules::{CollectionKind, egress_rules};
 use crate::config::{Config, Hub};
 use crate::estate::strings;
 use crate::ids::ResourceId;
@@ -74,9 +74,8 @@ fn present(config: &Config, group: &Value, cluster: &ResourceId) -> Part {
 
 fn wanted(config: &Config, hub: &Hub, contribution: &Contribution) -> Part {
     let mut part = Part::new();
-    for rule in rules(contribution, hub) {
-        let name = collection_name(config, rule.network, rule.priority);
-        let frame = frame(&empty_collection(&name, rule.priority));
+    for rule in egress_rules(contribution, hub) {
+        let frame = frame(&empty_collection(config, rule.kind, rule.priority));
         add(&mut part, &frame, &Value::Object(rule.body));
     }
     part
@@ -95,7 +94,7 @@ fn our_rules<'a>(config: &'a Config, group: &'a Value) -> impl Iterator<Item = (
     collections
         .into_iter()
         .flatten()
-        .filter(|collection| is_ours(collection, config))
+        .filter(|collection| is_ours(collection, config) && !is_of(collection, config, CollectionKind::Dnat))
         .flat_map(|collection| rules_of(collection).iter().map(move |rule| (collection, rule)))
 }
 

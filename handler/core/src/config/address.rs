@@ -73,6 +73,20 @@ pub(super) fn check_destination(text: &str) -> Result<(), Wrong> {
     }
 }
 
+/// Checks a source of inbound traffic. A DNAT rule from everywhere also changes the source of traffic between networks (Azure
+/// Firewall known issues), so everywhere has to be said in networks.
+pub(super) fn check_source(text: &str) -> Result<(), Wrong> {
+    let allowed = "IPv4 networks such as 203.0.113.0/24, addresses, or ranges such as 203.0.113.1-203.0.113.9";
+    let everywhere = text.parse::<Ipv4Net>().is_ok_and(|net| net.prefix_len() == 0);
+    if text == "*" || everywhere {
+        return Err((
+            format!("{text:?} would let everybody in, and change the source of traffic between networks too"),
+            allowed.to_owned(),
+        ));
+    }
+    check_network(text).map_err(|(problem, _)| (problem, allowed.to_owned()))
+}
+
 /// True if the destination is the whole internet or half of it.
 pub(super) fn is_broad(destination: &str) -> bool {
     let broad_network = || destination.parse::<Ipv4Net>().is_ok_and(|net| net.prefix_len() <= 1);

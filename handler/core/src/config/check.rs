@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::address::{self, Wrong};
 use super::hub::region;
 use super::rules::{IpProtocol, NetworkRule, OperatorRules};
-use super::{Config, ConfigError, Credential, Hub};
-use crate::blueprint::{APPLICATION_PRIORITY, NETWORK_PRIORITY};
+use super::{Config, ConfigError, Credential, Hub, ingress};
+use crate::blueprint::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 use crate::ids::ResourceId;
 use crate::names;
 
@@ -97,7 +97,10 @@ fn check_hub(path: &str, hub: &Hub) -> Checked {
         &format!("{path}.rule_collection_group_priority"),
         hub.rule_collection_group_priority,
     )?;
-    check_rules(&format!("{path}.rules"), &hub.rules)
+    check_rules(&format!("{path}.rules"), &hub.rules)?;
+    hub.ingress
+        .as_ref()
+        .map_or(Ok(()), |ingress| ingress::check(&format!("{path}.ingress"), ingress))
 }
 
 fn check_type(path: &str, field: &str, id: &ResourceId, wanted: &str) -> Checked {
@@ -338,6 +341,20 @@ fn check_priority(path: &str, priority: u32) -> Checked {
 /// rules AKS needs, which are always there.
 fn check_priorities_apart(path: &str, rules: &OperatorRules) -> Checked {
     let allowed = "priorities that application and network rules do not share";
+    let application = rules.application.iter().map(|rule| rule.priority).enumerate();
+    let network = rules.network.iter().map(|rule| rule.priority).enumerate();
+    let all = application
+        .map(|at| ("application", at))
+        .chain(network.map(|at| ("network", at)));
+    for (kind, (index, priority)) in all {
+        if priority == Some(DNAT_PRIORITY) {
+            return refuse(
+                format!("{path}.{kind}[{index}].priority"),
+                format!("{DNAT_PRIORITY} is the priority of the DNAT rules, and a collection holds one kind of rule"),
+                "another priority",
+            );
+        }
+    }
     for (index, rule) in rules.application.iter().enumerate() {
         if rule.priority == Some(NETWORK_PRIORITY) {
             return refuse(

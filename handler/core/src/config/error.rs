@@ -77,6 +77,13 @@ impl ConfigError {
                 allowed,
             );
         }
+        if message.starts_with("invalid IPv4 address") {
+            return Self::of(
+                path.as_str(),
+                message,
+                meaning(last_key(&path)).unwrap_or("an IPv4 address"),
+            );
+        }
         if let Some((problem, allowed)) = message.split_once("; allowed: ") {
             return Self::of(path, problem, allowed);
         }
@@ -101,6 +108,10 @@ fn meaning(field: &str) -> Option<&'static str> {
         "kind" => "managed_identity, workload_identity, developer_tools",
         "targets" => "a list of names, for example [\"api.partner.example\"]",
         "destinations" => "a list of networks, addresses, names or service tags",
+        "addresses" => "provided, managed",
+        "sources" => "a list of networks, for example [\"203.0.113.0/24\"]",
+        "cluster" => "the resource id of the cluster",
+        "address" => "the IPv4 address of a load balancer of the cluster",
         "protocols" => "a list, for example [\"https:443\"] in an application rule, [\"TCP\"] in a network rule",
         _ => return None,
     })
@@ -118,7 +129,7 @@ fn expected(message: &str) -> Option<(&str, &str)> {
 /// serde's names of types in words.
 fn plain(expected: &str) -> &str {
     match expected {
-        "u32" => "a whole number",
+        "u16" | "u32" => "a whole number",
         "a sequence" => "a list in brackets",
         "a map" => "a table",
         _ if expected.starts_with("struct ") => "a table",

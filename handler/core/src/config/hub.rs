@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ingress::Ingress;
 use super::rules::OperatorRules;
 use crate::ids::ResourceId;
 
@@ -26,6 +27,9 @@ pub struct Hub {
     /// What the operator allows besides what AKS itself needs.
     #[serde(default)]
     pub rules: OperatorRules,
+    /// How clients on the internet reach the clusters; without it Hubward leaves inbound traffic alone.
+    #[serde(default)]
+    pub ingress: Option<Ingress>,
 }
 
 /// What workloads may reach besides what AKS itself needs.

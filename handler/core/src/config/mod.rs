@@ -8,6 +8,7 @@ mod check;
 mod credential;
 mod error;
 mod hub;
+mod ingress;
 mod overlay;
 mod rules;
 mod scope;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use credential::Credential;
 pub use error::ConfigError;
 pub use hub::{Hub, WorkloadEgress, same_location};
+pub use ingress::{AddressSource, Ingress, IngressTarget};
 pub use overlay::PREFIX as OVERLAY_PREFIX;
 pub use rules::{
     ApplicationKind, ApplicationProtocol, ApplicationRule, DestinationKind, IpProtocol, NetworkRule, OperatorRules,

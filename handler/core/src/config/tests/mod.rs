@@ -35,6 +35,17 @@ protocols = ["tcp"]
 destinations = ["203.0.113.0/24", "198.51.100.7", "sftp.partner.example", "Storage.WestEurope"]
 ports = [22, "1000-2000"]
 priority = 300
+
+[hubs.main.ingress]
+addresses = "managed"
+ports = [80, 8443]
+sources = ["192.0.2.0/24"]
+spare = 2
+quarantine_hours = 24
+
+[[hubs.main.ingress.targets]]
+cluster = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shop/providers/Microsoft.ContainerService/managedClusters/shop"
+address = "10.1.0.9"
 "#;
 
 const SECOND_HUB: &str = r#"
@@ -268,4 +279,13 @@ fn settings(overlay: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect()
+}
+
+#[test]
+fn a_hub_without_an_ingress_section_leaves_inbound_traffic_alone() {
+    let (before, _) = GOOD.split_once("[hubs.main.ingress]").unwrap();
+    assert_eq!(load(before).unwrap().hubs["main"].ingress, None);
+    let empty = load(&format!("{before}[hubs.main.ingress]")).unwrap();
+    assert_eq!(empty.hubs["main"].ingress, Some(Ingress::default()));
+    assert!(!Ingress::default().is_open());
 }
