@@ -94,7 +94,7 @@ fn uncommented(line: &str) -> Option<String> {
     let rest = line.strip_prefix("# ")?;
     let key = rest.split(" = ").next()?;
     let setting = rest.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    (setting || rest.starts_with("[[")).then(|| rest.to_owned())
+    (setting || rest.starts_with('[')).then(|| rest.to_owned())
 }
 
 fn example() -> String {
