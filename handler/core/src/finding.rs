@@ -24,8 +24,14 @@ pub enum Code {
     ClusterDeleting,
     /// The last operation on the cluster failed or was canceled, and somebody must start another.
     ClusterFailed,
-    /// The cluster uses kubenet, whose route table belongs to AKS.
-    KubenetUnsupported,
+    /// The node subnets of a kubenet cluster do not carry one and the same route table.
+    KubenetRouteTable,
+    /// The route table of a kubenet cluster also leads subnets that are not the cluster's, and the switch would change their fate.
+    RouteTableShared,
+    /// A route table has, or with all nodes of the cluster would have, more routes than Azure takes.
+    RouteTableFull,
+    /// The addresses of the cluster's pods overlap the hub or a network peered to it.
+    PodAddressOverlap,
     /// The cluster lies in a network that AKS manages; AKS forbids changes there.
     ManagedVirtualNetwork,
     /// The cluster's `outboundType` has no egress that a route table could move.

@@ -221,15 +221,6 @@ fn a_network_that_aks_manages() {
 }
 
 #[test]
-fn kubenet() {
-    let mut world = World::fresh();
-    world.edit(&shop(), |c| {
-        c["properties"]["networkProfile"]["networkPlugin"] = json!("kubenet")
-    });
-    insta::assert_snapshot!(world.plan(&shop()));
-}
-
-#[test]
 fn a_cluster_with_user_defined_routing_and_no_table() {
     let mut world = World::fresh();
     world.edit(&shop(), |c| {

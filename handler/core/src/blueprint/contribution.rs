@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{HubFacts, route_table_id};
+use super::{HubFacts, spoke_table};
 use crate::catalogue::Feature;
 use crate::config::{Config, IpProtocol};
 use crate::estate::{ClusterView, Estate, VnetView};
@@ -77,7 +77,7 @@ pub fn contribution(
     let subnets = cluster.subnets();
     let vnet_id = subnets.first()?.parent()?;
     let vnet = estate.vnet(&vnet_id)?;
-    let table = route_table_id(config, &vnet_id);
+    let table = spoke_table(estate, config, cluster).map(|table| table.id);
     let mut prefixes = Vec::new();
     for subnet in &subnets {
         prefixes.extend(estate.subnet(subnet)?.prefixes());
@@ -85,7 +85,7 @@ pub fn contribution(
     for subnet in vnet.subnets() {
         // Its own document may be the later read.
         let latest = estate.subnet(&vnet_id.child("subnets", subnet.name()));
-        if let Some(led) = latest.filter(|s| s.route_table().as_ref() == Some(&table)) {
+        if let Some(led) = latest.filter(|s| table.is_some() && s.route_table() == table) {
             prefixes.extend(led.prefixes());
         }
     }

@@ -7,6 +7,7 @@ mod hub;
 mod rules;
 mod shrink;
 mod spoke;
+mod table;
 
 use crate::config::Config;
 use crate::ids::ResourceId;
@@ -21,6 +22,8 @@ pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};
 pub(crate) use shrink::{carries_at_least, only_adds, prefixes_by_part, uncovered};
 pub use spoke::{PeeringSide, PlannedRoute, SpokeBlueprint, SubnetAttachment, spoke_blueprint};
+pub use table::{SpokeTable, route_name, spoke_table};
+pub(crate) use table::{is_led, leads_alike, rival};
 
 /// The id of our route table for a spoke. One table serves all subnets of the spoke; it lies beside the network, because
 /// a table must share region and subscription with it.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::{HubFacts, peering_id, route_table_id};
+use super::{HubFacts, SpokeTable, peering_id, route_name, spoke_table};
 use crate::config::{Config, Hub};
 use crate::estate::{ClusterView, Estate};
 use crate::ids::ResourceId;
@@ -16,8 +16,10 @@ pub struct SpokeBlueprint {
     pub vnet: ResourceId,
     /// The peering on the hub's side and on the spoke's.
     pub peerings: [PeeringSide; 2],
-    /// Our route table.
+    /// The route table with our routes.
     pub route_table: ResourceId,
+    /// False if the table belongs to AKS and the network's owner (kubenet), and only the two routes in it are ours.
+    pub table_is_ours: bool,
     /// Its region: that of the network.
     pub location: String,
     /// The two routes.
@@ -40,7 +42,7 @@ pub struct PeeringSide {
 /// One named route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRoute {
-    /// The route's id under our table.
+    /// The route's id under the table.
     pub id: ResourceId,
     /// The prefix.
     pub prefix: String,
@@ -48,7 +50,7 @@ pub struct PlannedRoute {
     pub next_hop: Option<Ipv4Addr>,
 }
 
-/// A subnet that should carry our table.
+/// A subnet that should carry the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubnetAttachment {
     /// The subnet.
@@ -119,14 +121,17 @@ pub fn spoke_blueprint(
     let subnets = cluster.subnets();
     let vnet = subnets.first()?.parent()?;
     let location = estate.vnet(&vnet)?.location().to_owned();
-    let route_table = route_table_id(config, &vnet);
+    let SpokeTable {
+        id: route_table,
+        is_ours: table_is_ours,
+    } = spoke_table(estate, config, cluster)?;
     let side = |local: &ResourceId, remote: &ResourceId| PeeringSide {
         id: peering_id(config, local, remote),
         local: local.clone(),
         remote: remote.clone(),
     };
     let route = |kind: &str, prefix: String, next_hop: Option<Ipv4Addr>| PlannedRoute {
-        id: route_table.child("routes", &format!("{}-{kind}", config.naming.prefix)),
+        id: route_table.child("routes", &route_name(config, kind)),
         prefix,
         next_hop,
     };
@@ -147,6 +152,7 @@ pub fn spoke_blueprint(
             .collect(),
         location,
         route_table,
+        table_is_ours,
         vnet,
     })
 }

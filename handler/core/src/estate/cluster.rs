@@ -1,10 +1,11 @@
 //! A view of an AKS cluster: the fields that decide where its traffic leaves and what it needs.
 
+use ipnet::Ipv4Net;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::access::{flag, id, list, strings, text};
+use super::access::{flag, id, list, prefixes, strings, text};
 use crate::ids::ResourceId;
 
 /// Typed reading of a `managedClusters` document.
@@ -26,6 +27,8 @@ pub struct Pool {
     pub windows: bool,
     /// True if each node has a public address of its own.
     pub node_public_ip: bool,
+    /// The most nodes the pool may have: those it has, or the limit of its autoscaler.
+    pub most_nodes: u64,
 }
 
 /// Who the cluster's control plane is.
@@ -124,6 +127,27 @@ impl<'a> ClusterView<'a> {
         text(self.body, "/properties/networkProfile/networkPlugin").unwrap_or_default()
     }
 
+    /// True if AKS routes to pods by a route per node, in a table that the node subnets carry (AKS configure-kubenet.md).
+    #[must_use]
+    pub fn is_kubenet(&self) -> bool {
+        self.network_plugin().eq_ignore_ascii_case("kubenet")
+    }
+
+    /// The prefixes of pods that have no address of the network (kubenet, CNI overlay); IPv6 ones are left out.
+    #[must_use]
+    pub fn pod_prefixes(&self) -> Vec<Ipv4Net> {
+        let overlay = text(self.body, "/properties/networkProfile/networkPluginMode")
+            .is_some_and(|mode| mode.eq_ignore_ascii_case("overlay"));
+        if !overlay && !self.is_kubenet() {
+            return Vec::new();
+        }
+        let mut all = prefixes(self.body, "/properties/networkProfile/podCidrs");
+        all.extend(text(self.body, "/properties/networkProfile/podCidr").and_then(|t| t.parse::<Ipv4Net>().ok()));
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// True if the cluster has IPv6 addresses.
     #[must_use]
     pub fn is_dual_stack(&self) -> bool {
@@ -156,6 +180,15 @@ impl<'a> ClusterView<'a> {
             .iter()
             .map(pool)
             .collect()
+    }
+
+    /// Node subnets without repeats, ordered by id.
+    #[must_use]
+    pub fn node_subnets(&self) -> Vec<ResourceId> {
+        let mut subnets: Vec<ResourceId> = self.pools().into_iter().filter_map(|pool| pool.subnet).collect();
+        subnets.sort();
+        subnets.dedup();
+        subnets
     }
 
     /// Node and pod subnets without repeats, ordered by id.
@@ -211,5 +244,14 @@ fn pool(body: &Value) -> Pool {
         pod_subnet: id(body, "/podSubnetID"),
         windows: text(body, "/osType").is_some_and(|os| os.eq_ignore_ascii_case("Windows")),
         node_public_ip: flag(body, "/enableNodePublicIP").unwrap_or(false),
+        most_nodes: most_nodes(body),
     }
+}
+
+fn most_nodes(body: &Value) -> u64 {
+    let number = |pointer| body.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+    let limit = flag(body, "/enableAutoScaling")
+        .unwrap_or(false)
+        .then(|| number("/maxCount"));
+    number("/count").max(limit.unwrap_or_default())
 }

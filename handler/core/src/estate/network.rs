@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::access::{at_rest, flag, has_failed, id, list, prefixes, strings, succeeded, text, unsettled};
+use super::access::{at_rest, flag, has_failed, id, ids, list, prefixes, strings, succeeded, text, unsettled};
 use crate::ids::ResourceId;
 
 /// Typed reading of a virtual network.
@@ -341,6 +341,12 @@ impl<'a> RouteTableView<'a> {
                 next_hop: text(route, "/properties/nextHopIpAddress").and_then(|t| t.parse().ok()),
             })
             .collect()
+    }
+
+    /// The subnets that carry the table, as the table itself lists them; they may lie in several networks.
+    #[must_use]
+    pub fn subnets(&self) -> Vec<ResourceId> {
+        ids(self.body, "/properties/subnets")
     }
 
     /// True if routes announced by a gateway reach the table's subnets (the default).

@@ -97,30 +97,22 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         if let Some(vnet) = estate.vnet(&vnet_id) {
             // All subnets, not only the cluster's: two clusters may share the network.
             wanted.extend(vnet.subnets().iter().filter_map(|s| s.route_table()));
-            wanted.insert(blueprint::route_table_id(config, &vnet_id));
+            wanted.extend(blueprint::spoke_table(estate, config, &cluster).map(|table| table.id));
         }
         wanted.insert(vnet_id);
     }
 }
 
 /// The subscription whose clusters must be listed before the spoke can be switched: somebody else may live in its subnets.
-/// `None` while that does not matter, because a subnet that carries our table is past the question.
+/// `None` while that does not matter, because a subnet that is led to the firewall is past the question.
 #[must_use]
 pub fn wanted_list(estate: &Estate, config: &Config, subject: &Subject) -> Option<String> {
     let Subject::Spoke { cluster: id } = subject else {
         return None;
     };
     let cluster = estate.cluster(id)?;
-    let subnets = cluster.subnets();
-    let table = blueprint::route_table_id(config, &subnets.first()?.parent()?);
-    subnets
-        .iter()
-        .any(|subnet| {
-            estate
-                .subnet(subnet)
-                .is_some_and(|s| s.route_table().as_ref() != Some(&table))
-        })
-        .then(|| id.subscription().to_owned())
+    let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
+    (known && !blueprint::is_led(estate, config, &cluster)).then(|| id.subscription().to_owned())
 }
 
 /// True if a listed cluster lives in the network of the subject's cluster and belongs into the estate.

@@ -1,6 +1,8 @@
 //! Whether a cluster may be wired at all, and in which mode. Every refusal is a finding that says what would help; nothing
 //! here writes or waits, and what is not known counts against writing.
 
+use ipnet::Ipv4Net;
+
 use super::Known;
 use super::gates::Scene;
 use crate::config::{Config, Mode};
@@ -84,14 +86,6 @@ pub(super) fn not_eligible(config: &Config, id: &ResourceId, cluster: &ClusterVi
             "Change outboundType to loadBalancer, userAssignedNATGateway or userDefinedRouting.",
         );
     }
-    // kubenet and its table belong together: AKS writes a route per node into it (AKS configure-kubenet.md).
-    if cluster.network_plugin().eq_ignore_ascii_case("kubenet") {
-        return no(
-            Code::KubenetUnsupported,
-            format!("{name} uses kubenet, whose route table belongs to AKS"),
-            "Clusters with Azure CNI can be wired.",
-        );
-    }
     if let Some(pool) = cluster.pools().iter().find(|p| p.node_public_ip) {
         return no(
             Code::NodePublicAddress,
@@ -105,25 +99,54 @@ pub(super) fn not_eligible(config: &Config, id: &ResourceId, cluster: &ClusterVi
     None
 }
 
+/// Pods whose addresses the hub has too cannot reach it. What a network behind the hub has is only lost to the pods themselves.
+pub(super) fn pod_overlap(scene: &Scene<'_>) -> Option<Finding> {
+    let pods = scene.cluster.pod_prefixes();
+    let (name, mine, theirs) = meeting(&pods, &others(scene)?)?;
+    let message = format!(
+        "the pod addresses {mine} of {} overlap {theirs} of {name}",
+        scene.cluster.name()
+    );
+    let help = "Give the cluster a pod CIDR of its own.";
+    Some(if name == HUB {
+        Finding::blocking(Code::PodAddressOverlap, message, help)
+    } else {
+        Finding::warning(Code::PodAddressOverlap, message, help)
+    })
+}
+
 /// A network that overlaps the hub or one of its peers cannot be peered (Azure refuses it), and would be ambiguous.
 pub(super) fn overlap(scene: &Scene<'_>) -> Option<Finding> {
     let ours = scene.estate.vnet(&scene.blueprint.vnet)?.address_space();
+    let (name, mine, theirs) = meeting(&ours, &others(scene)?)?;
+    Some(Finding::blocking(
+        Code::AddressSpaceOverlap,
+        format!("{mine} of {} overlaps {theirs} of {name}", scene.blueprint.vnet.name()),
+        "Give the spoke an address space of its own; nothing is written until then.",
+    ))
+}
+
+const HUB: &str = "the hub";
+
+/// The address spaces of the hub and of every network peered to it but the spoke's own, the hub first.
+fn others(scene: &Scene<'_>) -> Option<Vec<(String, Vec<Ipv4Net>)>> {
     let hub = scene.estate.vnet(&scene.hub.virtual_network)?;
-    let mut others: Vec<(String, Vec<ipnet::Ipv4Net>)> = vec![("the hub".to_owned(), hub.address_space())];
+    let mut others = vec![(HUB.to_owned(), hub.address_space())];
     for peering in hub.peerings() {
         if let Some(remote) = peering.remote().filter(|r| *r != scene.blueprint.vnet) {
             others.push((remote.name().to_owned(), peering.remote_address_space()));
         }
     }
-    let meets = |a: &ipnet::Ipv4Net, b: &ipnet::Ipv4Net| a.contains(b) || b.contains(a);
-    others.into_iter().find_map(|(name, spaces)| {
+    Some(others)
+}
+
+/// The first of `others` that has an address of `ours`, with both prefixes.
+fn meeting(ours: &[Ipv4Net], others: &[(String, Vec<Ipv4Net>)]) -> Option<(String, Ipv4Net, Ipv4Net)> {
+    let meets = |a: &Ipv4Net, b: &Ipv4Net| a.contains(b) || b.contains(a);
+    others.iter().find_map(|(name, spaces)| {
         let (mine, theirs) = ours
             .iter()
             .find_map(|a| spaces.iter().find(|b| meets(a, b)).map(|b| (*a, *b)))?;
-        Some(Finding::blocking(
-            Code::AddressSpaceOverlap,
-            format!("{mine} of {} overlaps {theirs} of {name}", scene.blueprint.vnet.name()),
-            "Give the spoke an address space of its own; nothing is written until then.",
-        ))
+        Some((name.clone(), mine, theirs))
     })
 }

@@ -2,7 +2,7 @@
 //! that time or Azure ends, or with a finding that only a person ends.
 
 use super::writes::is_contradicted;
-use super::{Known, Wait};
+use super::{Known, Wait, kubenet};
 use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, carries_at_least, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
 use crate::estate::{ClusterView, Estate, at_rest, rule_collection_groups, text};
@@ -43,6 +43,7 @@ pub(super) fn gates(scene: &Scene<'_>) -> Gates {
     authorized_ranges(scene, &mut gates);
     workload_egress(scene, &mut gates);
     live_public_inbound(scene, &mut gates);
+    kubenet::sharing(scene, &mut gates);
     gates
 }
 

@@ -11,6 +11,7 @@ mod gates;
 mod guard;
 mod hub;
 mod known;
+mod kubenet;
 mod neighbours;
 mod reservations;
 mod spoke;

@@ -89,7 +89,8 @@ fn strangers(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates)
         let Some(subnet) = scene.estate.subnet(&attachment.id) else {
             continue;
         };
-        if subnet.route_table().is_some() {
+        // A table that was attached before Hubward came leads nobody to the firewall yet.
+        if scene.blueprint.table_is_ours && subnet.route_table().is_some() {
             continue;
         }
         // What names no group that we know belongs to a stranger, be it unreadable.

@@ -11,13 +11,13 @@
 //! It refuses what it cannot judge: a cluster whose shape, hub or neighbours do not allow wiring gets findings, not steps.
 
 use super::assumption::{PEERING, waits_over};
-use super::eligibility::{effective_mode, not_eligible, overlap};
+use super::eligibility::{effective_mode, not_eligible, overlap, pod_overlap};
 use super::gates::{Gates, Scene, gates, reservations_of_switched, stopped_cluster};
 use super::guard::{Judged, guarded};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
-use super::{Known, Plan, State, Step, Wait};
+use super::{Known, Plan, State, Step, Wait, kubenet};
 use crate::blueprint::{
     Contribution, HubFacts, contribution, only_adds, prefixes_by_part, requirements, rule_collection_group_id,
     serving_hub, spoke_blueprint, uncovered,
@@ -59,7 +59,7 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, known: &Kno
     let wanted = spoke_blueprint(estate, config, hub, &facts, &cluster)
         .zip(contribution(estate, config, id, &cluster, hub_name, &facts));
     let Some((blueprint, mut contribution)) = wanted else {
-        no_network(&mut plan, &cluster);
+        no_network(&mut plan, estate, &cluster);
         return plan.seal(estate);
     };
     release(estate, config, &facts, &mut contribution);
@@ -93,7 +93,7 @@ fn no_document(estate: &Estate, id: &ResourceId) -> (State, Finding) {
 }
 
 /// AKS shows the subnets before it has made them, and the next look finds them; once AKS is done, waiting does not help.
-fn no_network(plan: &mut Plan, cluster: &ClusterView<'_>) {
+fn no_network(plan: &mut Plan, estate: &Estate, cluster: &ClusterView<'_>) {
     if let Some(finding) = stopped_cluster(cluster) {
         plan.state = Some(State::Failed);
         plan.waits.push(Wait::Person { code: finding.code });
@@ -107,13 +107,16 @@ fn no_network(plan: &mut Plan, cluster: &ClusterView<'_>) {
         });
         return;
     }
+    let finding = kubenet::no_table(estate, cluster).unwrap_or_else(|| {
+        Finding::blocking(
+            Code::NotRead,
+            format!("a subnet of {} was not found or may not be read", cluster.name()),
+            "Let Hubward read the cluster's virtual network.",
+        )
+    });
     plan.state = Some(State::Failed);
-    plan.waits.push(Wait::Person { code: Code::NotRead });
-    plan.findings.push(Finding::blocking(
-        Code::NotRead,
-        format!("a subnet of {} was not found or may not be read", cluster.name()),
-        "Let Hubward read the cluster's virtual network.",
-    ));
+    plan.waits.push(Wait::Person { code: finding.code });
+    plan.findings.push(finding);
 }
 
 /// Names the prefixes that the group lets out for the cluster and that no subnet with our table has any more.
@@ -139,7 +142,8 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     let neighbours = neighbours(scene);
     let switched = is_switched(scene);
     plan.proof = Some(judge(scene));
-    let mut findings: Vec<Finding> = overlap(scene).into_iter().collect();
+    let mut findings: Vec<Finding> = overlap(scene).into_iter().chain(pod_overlap(scene)).collect();
+    findings.extend(kubenet::table_findings(scene));
     let (preparing, moving) = prepare(scene, &mut findings);
     let moving = [moving, switches(scene, &mut findings)].concat();
     let gates = gate(scene, &neighbours, switched, &mut findings);
@@ -239,10 +243,11 @@ fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, finding
 }
 
 fn is_switched(scene: &Scene<'_>) -> bool {
-    scene.blueprint.subnets.iter().all(|attachment| {
+    let attached = scene.blueprint.subnets.iter().all(|attachment| {
         let attached = scene.estate.subnet(&attachment.id).and_then(|s| s.route_table());
         attached.as_ref() == Some(&attachment.route_table)
-    })
+    });
+    attached && (scene.blueprint.table_is_ours || kubenet::leads(scene))
 }
 
 fn state(
@@ -322,6 +327,10 @@ fn waits_for_owner(code: Code) -> bool {
             | Code::DnsNotThroughFirewall
             | Code::DnsProxyOff
             | Code::ForeignRouteTable
+            | Code::KubenetRouteTable
+            | Code::RouteTableShared
+            | Code::RouteTableFull
+            | Code::PodAddressOverlap
             | Code::ForeignPeering
             | Code::PeeringDisconnected
             | Code::PeeringFailed

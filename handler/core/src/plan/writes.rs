@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::gates::Scene;
-use super::{AcceptedLoss, Step, Wait, comparable};
-use crate::blueprint::{PeeringSide, SubnetAttachment};
+use super::{AcceptedLoss, Step, Wait, comparable, kubenet};
+use crate::blueprint::{PeeringSide, SubnetAttachment, leads_alike, rival};
 use crate::config::WorkloadEgress;
 use crate::estate::{PeeringView, SubnetView};
 use crate::finding::{Code, Finding};
@@ -99,7 +99,8 @@ fn other_side_is_disconnected(scene: &Scene<'_>, side: &PeeringSide) -> bool {
 }
 
 /// The table as a whole if it does not exist, otherwise each route that is missing or wrong as a child. To give an attached
-/// table its default route is a switch. Nothing while it is unknown whether the table exists, or while a subnet names a table
+/// table its default route is a switch. A route of somebody's with the prefix of ours is used if it leads alike; otherwise nothing
+/// is written into the table (a finding says so). Nothing while it is unknown whether the table exists, or while a subnet names a table
 /// that was not found: a PUT would replace it, with every route that somebody added.
 pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
     let id = &scene.blueprint.route_table;
@@ -108,6 +109,9 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
         return Vec::new();
     }
     let Some(table) = scene.estate.route_table(id) else {
+        if !scene.blueprint.table_is_ours {
+            return Vec::new();
+        }
         let body = scene.blueprint.route_table_body(prefix);
         let why = format!(
             "{} has no route table that leads to the hub",
@@ -116,19 +120,18 @@ pub(super) fn route_table(scene: &Scene<'_>) -> Vec<Step> {
         return vec![Step::put("route-table", id.clone(), body, why)];
     };
     let present = table.routes();
+    let rivals = scene.blueprint.routes.iter().map(|route| (route, rival(&table, route)));
+    let rivals: Vec<_> = rivals.filter_map(|(route, found)| Some((route, found?))).collect();
+    if rivals.iter().any(|(route, found)| !leads_alike(found, route)) {
+        return Vec::new();
+    }
     let mut steps = Vec::new();
     for route in &scene.blueprint.routes {
+        if rivals.iter().any(|(other, _)| *other == route) {
+            continue;
+        }
         let same = present.iter().find(|r| r.name.eq_ignore_ascii_case(route.id.name()));
-        let kind = if route.next_hop.is_some() {
-            "VirtualAppliance"
-        } else {
-            "Internet"
-        };
-        let right = same.is_some_and(|r| {
-            r.prefix == route.prefix
-                && r.next_hop_type.eq_ignore_ascii_case(kind)
-                && (route.next_hop.is_none() || r.next_hop == route.next_hop)
-        });
+        let right = same.is_some_and(|r| leads_alike(r, route));
         if right && !table.has_failed() {
             continue;
         }
@@ -193,6 +196,9 @@ pub(super) fn switch(scene: &Scene<'_>, attachment: &SubnetAttachment) -> Result
     let Some(subnet) = scene.estate.subnet(&attachment.id) else {
         return Ok(None);
     };
+    if !scene.blueprint.table_is_ours {
+        return kubenet::attached(scene, attachment).map(|()| None);
+    }
     let attached = subnet.route_table();
     let repeats = attached.as_ref() == Some(&attachment.route_table);
     if repeats && !subnet.has_failed() {
