@@ -56,4 +56,7 @@ pub use faults::{Fault, FaultEffect, NoAnswer};
 pub use internet::Internet;
 pub use time::OffsetDateTime;
 pub use trace::{Call, CallKind, Counters, Principal};
-pub use world::{ClusterSpec, EventHabits, Grant, HubIds, NodePool, NodeSubnet, World};
+pub use world::{
+    ClusterIdentity, ClusterPlace, ClusterSpec, EventHabits, Grant, HubIds, NetworkPlugin, NodePool, NodeSubnet,
+    OutboundType, OwnTable, World,
+};

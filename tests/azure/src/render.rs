@@ -2,7 +2,7 @@
 //! Nothing here changes the store; every computed field is computed from what exists at this moment.
 
 use crate::ids::same_id;
-use crate::kinds::{Backend, Kind, azure_firewall, peering, role_assignment, user_assigned_identity};
+use crate::kinds::{Backend, Kind, azure_firewall, cluster_nodes, peering, role_assignment, user_assigned_identity};
 use crate::store::{Resource, Store, array, text};
 use serde_json::{Map, Value, json};
 
@@ -242,7 +242,7 @@ pub(crate) fn subnet_ip_configurations(store: &Store, subnet: &str) -> Vec<Value
     }
     for cluster in store.of_kind(Kind::ManagedCluster) {
         for pool in array(&cluster.body, &["properties", "agentPoolProfiles"]) {
-            if text(pool, &["vnetSubnetID"]).is_some_and(|id| same_id(id, subnet)) {
+            if cluster_nodes::subnet_of(cluster, pool).is_some_and(|id| same_id(&id, subnet)) {
                 found.extend(node_ip_configurations(cluster, pool));
             }
         }
@@ -254,9 +254,8 @@ fn node_ip_configurations(cluster: &Resource, pool: &Value) -> Vec<Value> {
     let subscription = cluster.path.subscription.as_deref().unwrap_or_default();
     let node_group = text(&cluster.body, &["properties", "nodeResourceGroup"]).unwrap_or_default();
     let pool_name = text(pool, &["name"]).unwrap_or_default();
-    let suffix = cluster.resource_guid.as_u128() % 90_000_000 + 10_000_000;
     let count = pool.get("count").and_then(Value::as_u64).unwrap_or(0);
-    let scale_set = format!("aks-{pool_name}-{suffix}-vmss");
+    let scale_set = cluster_nodes::scale_set(cluster, pool_name);
     (0..count)
         .map(|node| {
             json!({"id": format!(

@@ -5,7 +5,7 @@ use crate::arm::operations::{Effect, Operation, Status};
 use crate::azure::Azure;
 use crate::events::{EventDraft, EventSource};
 use crate::ids::ArmPath;
-use crate::kinds::{Kind, azure_firewall, managed_cluster, peering, public_ip};
+use crate::kinds::{Kind, azure_firewall, cluster_network, managed_cluster, peering, public_ip};
 use serde_json::json;
 
 impl Azure {
@@ -73,6 +73,9 @@ impl Azure {
                     if let Some(kind) = Kind::of(&made) {
                         self.emit(EventDraft::write(source.clone(), &made, kind, false, self.now));
                     }
+                }
+                if let Some((name, address)) = cluster_network::private_api_server(&self.store, path) {
+                    self.internet.names.entry(name).or_insert(address);
                 }
             }
             Kind::ResourceGroup

@@ -10,7 +10,8 @@ use crate::azure::Azure;
 use crate::events::EventDraft;
 use crate::ids::ArmPath;
 use crate::kinds::{
-    Backend, Kind, nat_gateway, network_security_group, peering, public_ip, route_table, virtual_network,
+    Backend, Kind, cluster_network, nat_gateway, network_security_group, peering, public_ip, route_table,
+    virtual_network,
 };
 use crate::render::firewalls_of_policy;
 use crate::store::text;
@@ -100,12 +101,15 @@ impl Azure {
         let Some(found) = self.store.find(cluster.key()) else {
             return;
         };
-        if let Some(fqdn) = text(&found.body, &["properties", "fqdn"]) {
-            self.internet.names.remove(fqdn);
+        for field in ["fqdn", "privateFQDN"] {
+            if let Some(name) = text(&found.body, &["properties", field]) {
+                self.internet.names.remove(name);
+            }
         }
         let group = text(&found.body, &["properties", "nodeResourceGroup"]).unwrap_or_default();
         let subscription = cluster.subscription.as_deref().unwrap_or_default();
         let group = format!("/subscriptions/{subscription}/resourceGroups/{group}");
+        cluster_network::release(&mut self.store, &group);
         self.store.remove_tree(&group);
     }
 

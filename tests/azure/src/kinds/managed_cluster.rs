@@ -4,9 +4,10 @@
 use crate::arm::errors::ArmError;
 use crate::ids::ArmPath;
 use crate::internet::Internet;
-use crate::kinds::Kind;
 use crate::kinds::checks::{Accepted, Write, default_to, properties_mut, reference};
+use crate::kinds::cluster_nodes::node_group_name;
 use crate::kinds::user_assigned_identity::fill_identity;
+use crate::kinds::{Kind, cluster_network, cluster_shape, kubenet};
 use crate::render::aks_id;
 use crate::store::{Store, array, text};
 use crate::world::AddressPool;
@@ -36,6 +37,8 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     let group = path.resource_group.clone().unwrap_or_default();
     let key = path.key();
     let name = path.name().to_owned();
+    cluster_shape::judge(store, path, &body)?;
+    cluster_shape::hide_secret(&mut body);
     fill_identity(store, path, existing, &mut body, draws, tenant)?;
     if let Some(top) = body.as_object_mut() {
         default_to(top, "sku", json!({"name": "Base", "tier": "Free"}));
@@ -46,19 +49,7 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     let version = full_version(properties["kubernetesVersion"].as_str().unwrap_or_default());
     properties.insert("currentKubernetesVersion".to_owned(), json!(version));
     default_to(properties, "dnsPrefix", json!(format!("{name}-dns")));
-    let prefix = properties["dnsPrefix"].as_str().unwrap_or_default().to_owned();
-    let mark = draws
-        .opaque(&format!("fqdn|{key}"), 8)
-        .to_lowercase()
-        .replace(['-', '_'], "x");
-    properties.insert(
-        "fqdn".to_owned(),
-        json!(format!("{prefix}-{mark}.hcp.{location}.azmk8s.io")),
-    );
-    properties.insert(
-        "azurePortalFQDN".to_owned(),
-        json!(format!("{prefix}-{mark}.portal.hcp.{location}.azmk8s.io")),
-    );
+    cluster_shape::fill_api_server(properties, key, &location, draws);
     default_to(properties, "servicePrincipalProfile", json!({"clientId": "msi"}));
     default_to(
         properties,
@@ -81,19 +72,20 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     ] {
         default_to(properties, field, value);
     }
-    fill_network_profile(
+    cluster_shape::fill_network_profile(
         properties
             .entry("networkProfile".to_owned())
             .or_insert_with(|| json!({})),
     );
     let state = if existing.is_some() { "Updating" } else { "Creating" };
+    let max_pods = cluster_shape::max_pods(&properties["networkProfile"]);
     for pool in properties
         .get_mut("agentPoolProfiles")
         .and_then(Value::as_array_mut)
         .into_iter()
         .flatten()
     {
-        fill_pool(pool, &version, state);
+        fill_pool(pool, &version, max_pods, state);
     }
     if let Some(existing) = existing {
         keep_effective_addresses(&existing.body, &mut body);
@@ -140,7 +132,7 @@ pub(crate) fn completed(
         return Vec::new();
     };
     if store.exists(group_path.key()) {
-        return Vec::new();
+        return kubenet::sync(store, cluster, now);
     }
     let tags = json!({"aks-managed-cluster-name": cluster.name(), "aks-managed-cluster-rg": cluster.resource_group});
     let managed_by = aks_id(cluster.as_str());
@@ -152,6 +144,8 @@ pub(crate) fn completed(
         now,
     );
     let mut made = vec![group_path.clone()];
+    made.extend(cluster_network::make(store, cluster, &group_path, &location, now));
+    made.extend(kubenet::sync(store, cluster, now));
     let balanced = text(&body, &["properties", "networkProfile", "outboundType"]) == Some("loadBalancer");
     if balanced {
         made.extend(make_load_balancer(store, cluster, &group_path, &location, pool, now));
@@ -267,6 +261,10 @@ fn make_load_balancer(
     if let Some(found) = store.find_mut(cluster.key()) {
         found.body["properties"]["networkProfile"]["loadBalancerProfile"]["effectiveOutboundIPs"] =
             json!([{"id": address.as_str()}]);
+        if found.body.get("identity").is_none() {
+            // A service-principal cluster has no identity profile [clusters: cap_windows_pool_ahub_sp].
+            return vec![address, balancer];
+        }
         let identity = format!("{}-agentpool", cluster.name());
         let client = uuid::Uuid::from_u128(mark.as_u128().wrapping_add(1));
         let object = uuid::Uuid::from_u128(mark.as_u128().wrapping_add(2));
@@ -278,24 +276,7 @@ fn make_load_balancer(
     vec![address, balancer]
 }
 
-fn fill_network_profile(profile: &mut Value) {
-    let Some(profile) = profile.as_object_mut() else { return };
-    default_to(profile, "networkPlugin", json!("azure"));
-    default_to(profile, "networkDataplane", json!("azure"));
-    default_to(profile, "loadBalancerSku", json!("standard"));
-    default_to(profile, "outboundType", json!("loadBalancer"));
-    default_to(profile, "serviceCidr", json!("10.0.0.0/16"));
-    default_to(profile, "dnsServiceIP", json!("10.0.0.10"));
-    default_to(profile, "ipFamilies", json!(["IPv4"]));
-    let services = profile["serviceCidr"].clone();
-    default_to(profile, "serviceCidrs", json!([services]));
-    if profile["outboundType"] == "loadBalancer" {
-        let balancer = json!({"managedOutboundIPs": {"count": 1}, "backendPoolType": "nodeIPConfiguration"});
-        default_to(profile, "loadBalancerProfile", balancer);
-    }
-}
-
-fn fill_pool(pool: &mut Value, version: &str, state: &str) {
+fn fill_pool(pool: &mut Value, version: &str, max_pods: u32, state: &str) {
     let Some(pool) = pool.as_object_mut() else { return };
     if pool.get("osDiskSizeGB").is_none_or(|size| size == 0) {
         // 0 comes back as 128 [recorded: cli aks_azurecni_custom_service_cidr].
@@ -304,7 +285,7 @@ fn fill_pool(pool: &mut Value, version: &str, state: &str) {
     for (field, value) in [
         ("osDiskType", json!("Managed")),
         ("kubeletDiskType", json!("OS")),
-        ("maxPods", json!(30)),
+        ("maxPods", json!(max_pods)),
         ("type", json!("VirtualMachineScaleSets")),
         ("enableAutoScaling", json!(false)),
         ("powerState", json!({"code": "Running"})),
@@ -330,13 +311,6 @@ fn full_version(asked: &str) -> String {
     }
 }
 
-/// `MC_group_name_location`, at most 80 characters.
-fn node_group_name(group: &str, name: &str, location: &str) -> String {
-    let mut full = format!("MC_{group}_{name}_{location}");
-    full.truncate(80);
-    full
-}
-
 fn keep_effective_addresses(old: &Value, updated: &mut Value) {
     for keys in [
         ["properties", "networkProfile", "loadBalancerProfile"],
@@ -352,7 +326,9 @@ fn keep_effective_addresses(old: &Value, updated: &mut Value) {
     if let Some(profile) = old["properties"].get("identityProfile") {
         updated["properties"]["identityProfile"] = profile.clone();
     }
-    for field in ["fqdn", "azurePortalFQDN", "nodeResourceGroup"] {
-        updated["properties"][field] = old["properties"][field].clone();
+    for field in ["fqdn", "privateFQDN", "azurePortalFQDN", "nodeResourceGroup"] {
+        if let Some(value) = old["properties"].get(field) {
+            updated["properties"][field] = value.clone();
+        }
     }
 }

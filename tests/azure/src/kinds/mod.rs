@@ -3,6 +3,10 @@
 
 pub(crate) mod azure_firewall;
 pub(crate) mod checks;
+pub(crate) mod cluster_network;
+pub(crate) mod cluster_nodes;
+pub(crate) mod cluster_shape;
+pub(crate) mod kubenet;
 pub(crate) mod managed_cluster;
 pub(crate) mod nat_gateway;
 pub(crate) mod network_security_group;

@@ -26,6 +26,11 @@ pub(crate) fn accept(write: Write<'_>) -> Result<Accepted, ArmError> {
     Ok(Accepted::operation(body))
 }
 
+/// The body of a group without rules, as AKS makes one beside a cluster.
+pub(crate) fn empty(path: &ArmPath, location: &Value) -> Value {
+    json!({"location": location, "properties": {"securityRules": [], "defaultSecurityRules": default_rules(path)}})
+}
+
 /// Code as NRP names it; the text is not captured [?].
 pub(crate) fn refuse_if_in_use(store: &Store, group: &ArmPath) -> Result<(), ArmError> {
     let users = subnets_with(store, "networkSecurityGroup", group.as_str());

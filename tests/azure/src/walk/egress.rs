@@ -155,5 +155,12 @@ fn pools_in<'a>(cluster: &'a Value, place: &'a Place) -> impl Iterator<Item = &'
             .iter()
             .filter_map(|field| text(pool, field))
             .any(|subnet| same(subnet, id(&place.subnet)))
+            || in_managed_network(cluster, pool, place)
     })
+}
+
+/// A pool that names no subnet lives in the VNet of the node resource group, which AKS made.
+fn in_managed_network(cluster: &Value, pool: &Value, place: &Place) -> bool {
+    let group = text(cluster, "/properties/nodeResourceGroup").unwrap_or_default();
+    text(pool, "/vnetSubnetID").is_none() && resource_group(place.vnet_id()).is_some_and(|its| same(its, group))
 }

@@ -1,7 +1,7 @@
 //! The hub that every story starts with: VNet, firewall with policy and a foreign rule group, NAT gateway with one
 //! address. It is an Azure as an infrastructure team would have left it, with nothing of the product in it.
 
-use super::{EventHabits, World};
+use super::{EventHabits, REGION, World};
 use crate::arm::throttle::ThrottleLimits;
 use crate::internet::Internet;
 use crate::trace::Principal;
@@ -38,10 +38,10 @@ impl World {
     pub fn one_hub() -> Self {
         let subscription = "5b1f6471-1bf0-4dda-aec3-cb9272f09590".to_owned();
         let hub = HubIds::in_subscription(&subscription);
-        let resources = hub.resources("westeurope");
+        let resources = hub.resources(REGION);
         Self {
             tenant: Uuid::from_u128(0x72f9_88bf_0000_4000_8000_0000_0000_db47),
-            location: "westeurope".to_owned(),
+            location: REGION.to_owned(),
             handler: principal("handler", 0x10),
             person: principal("person", 0x20),
             service_principals: vec![principal("aks-service-principal", 0x30)],

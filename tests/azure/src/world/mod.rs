@@ -4,7 +4,9 @@
 mod cluster;
 mod hub;
 
-pub use cluster::{ClusterSpec, NodePool, NodeSubnet};
+pub use cluster::{
+    ClusterIdentity, ClusterPlace, ClusterSpec, NetworkPlugin, NodePool, NodeSubnet, OutboundType, OwnTable,
+};
 pub use hub::HubIds;
 
 use crate::arm::throttle::ThrottleLimits;
@@ -14,6 +16,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use uuid::Uuid;
+
+/// The one region of every simulated Azure.
+pub(crate) const REGION: &str = "westeurope";
 
 /// The start of one simulated Azure.
 #[derive(Clone, Debug)]

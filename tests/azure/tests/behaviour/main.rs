@@ -28,4 +28,6 @@ mod replacement;
 #[cfg(test)]
 mod role_assignments;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod wiring;
