@@ -10,7 +10,7 @@ use hubward_core::estate::{
 };
 use hubward_core::ids::ResourceId;
 
-use crate::arm::{Absence, Arm, ArmError, Read};
+use crate::arm::{Arm, ArmError, Read};
 use crate::clock::Clock;
 
 /// More rounds than any chain of references needs (cluster, network, table; firewall, policy, parent, groups).
@@ -37,7 +37,10 @@ pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Su
         }
         let answers = join_all(wanted.iter().map(|id| read(arm, id))).await;
         for (id, answer) in wanted.into_iter().zip(answers) {
-            estate.insert(id, answer?, clock.now());
+            match answer? {
+                Read::Found(body) => estate.insert(id, Some(body), clock.now()),
+                Read::Absent(absence) => estate.insert_absent(id, absence, clock.now()),
+            }
         }
     }
     Ok(estate)
@@ -61,20 +64,12 @@ async fn neighbours(
     Ok(())
 }
 
-async fn read(arm: &Arm, id: &ResourceId) -> Result<Option<serde_json::Value>, ArmError> {
+async fn read(arm: &Arm, id: &ResourceId) -> Result<Read, ArmError> {
     let Some(api) = api_version(id) else {
         return Err(ArmError::Unsendable {
             target: id.to_string(),
             reason: "its kind is not one that Hubward reads".to_owned(),
         });
     };
-    match arm.read(id, api).await? {
-        Read::Found(body) => Ok(Some(body)),
-        Read::Absent(
-            Absence::ResourceNotFound
-            | Absence::ResourceGroupNotFound
-            | Absence::ChildNotFound
-            | Absence::ParentNotFound,
-        ) => Ok(None),
-    }
+    arm.read(id, api).await
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{HttpClient, Method};
 use bytes::Bytes;
+use hubward_core::estate::Absence;
 use hubward_core::ids::ResourceId;
 use serde_json::Value;
 use url::Url;
@@ -59,19 +60,6 @@ pub enum Read {
     Found(Value),
     /// Azure says that there is none.
     Absent(Absence),
-}
-
-/// How Azure said that a resource does not exist. Only the first two may prove that a cluster is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absence {
-    /// 404 `ResourceNotFound`.
-    ResourceNotFound,
-    /// 404 `ResourceGroupNotFound`.
-    ResourceGroupNotFound,
-    /// 404 of a child (subnet, peering, rule collection group, role assignment) whose parent may well exist.
-    ChildNotFound,
-    /// 404 `ParentResourceNotFound`.
-    ParentNotFound,
 }
 
 impl Arm {

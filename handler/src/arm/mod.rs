@@ -16,8 +16,9 @@ mod tests;
 mod throttle;
 mod trust;
 
-pub use client::{Absence, Arm, ArmDeps, MAX_PAGES, Read};
+pub use client::{Arm, ArmDeps, MAX_PAGES, Read};
 pub use errors::{ArmError, Class};
 pub use fault::{ArmFault, FaultDetail};
+pub use hubward_core::estate::Absence;
 pub use loopback::{Loopback, LoopbackError};
 pub use operation::{Operation, PollStyle, Progress, WriteMethod, Written};

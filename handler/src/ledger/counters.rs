@@ -48,6 +48,12 @@ pub struct KeyDocument {
     /// When the cluster was created, by the last event that said so: AKS itself does not tell.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub create_seen_at: Option<OffsetDateTime>,
+    /// When the cluster, or the resource group that the key names, was deleted, by the last event that said so.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub delete_seen_at: Option<OffsetDateTime>,
+    /// Since when no look has found the cluster; nothing once one has.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub absent_since: Option<OffsetDateTime>,
     /// When the message with `turn` becomes visible.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub parked_until: Option<OffsetDateTime>,

@@ -89,6 +89,10 @@ pub struct KeyLease {
     pub owed_since: Option<OffsetDateTime>,
     /// When the cluster was created, by the last event that said so.
     pub create_seen_at: Option<OffsetDateTime>,
+    /// When the cluster, or its resource group, was deleted, by the last event that said so.
+    pub delete_seen_at: Option<OffsetDateTime>,
+    /// Since when no look has found the cluster.
+    pub absent_since: Option<OffsetDateTime>,
     turn: u64,
     last_plan: String,
     unchanged: u32,
@@ -118,6 +122,17 @@ impl KeyLease {
     pub fn remaining(&self, now: OffsetDateTime) -> Duration {
         self.lease.remaining(now)
     }
+}
+
+/// What an event tells beside that something happened.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// No more than that.
+    Nothing,
+    /// The cluster was created then.
+    Created(OffsetDateTime),
+    /// The cluster, or its resource group, was deleted then.
+    Deleted(OffsetDateTime),
 }
 
 /// What is left after work.
@@ -155,7 +170,7 @@ impl Keys {
     /// # Errors
     /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`]: the wish must be made again.
     pub async fn request(&self, kind: WorkKind, key: &str, cause: &str) -> Result<(), LedgerError> {
-        self.count(kind, key, cause, None).await
+        self.count(kind, key, cause, Told::Nothing).await
     }
 
     /// As [`Keys::request`], for an event that says that the cluster was created `at` that time; the key remembers it.
@@ -169,16 +184,53 @@ impl Keys {
         cause: &str,
         at: OffsetDateTime,
     ) -> Result<(), LedgerError> {
-        self.count(kind, key, cause, Some(at)).await
+        self.count(kind, key, cause, Told::Created(at)).await
     }
 
-    async fn count(
+    /// As [`Keys::request`], for an event that says that the cluster, or the resource group that the key names, was deleted
+    /// `at` that time; the key remembers it. It proves nothing by itself.
+    ///
+    /// # Errors
+    /// As [`Keys::request`].
+    pub async fn request_deleted(
         &self,
         kind: WorkKind,
         key: &str,
         cause: &str,
-        created_at: Option<OffsetDateTime>,
+        at: OffsetDateTime,
     ) -> Result<(), LedgerError> {
+        self.count(kind, key, cause, Told::Deleted(at)).await
+    }
+
+    /// Notes whether this look found the cluster. One that is there takes back every word of its end that came before; of one
+    /// that is not, the first look that missed it counts. The lease says the same afterwards.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`].
+    pub async fn saw(&self, lease: &mut KeyLease, found: bool, now: OffsetDateTime) -> Result<(), LedgerError> {
+        let (absent_since, told) = if found {
+            (None, lease.delete_seen_at.filter(|at| *at > now))
+        } else {
+            (lease.absent_since.or(Some(now)), lease.delete_seen_at)
+        };
+        if (absent_since, told) == (lease.absent_since, lease.delete_seen_at) {
+            return Ok(());
+        }
+        let old = lease.delete_seen_at;
+        self.note(&lease.key, |document| {
+            document.absent_since = absent_since;
+            // An event that came since the look began is news, and not taken back.
+            if document.delete_seen_at == old {
+                document.delete_seen_at = told;
+            }
+        })
+        .await?;
+        lease.absent_since = absent_since;
+        lease.delete_seen_at = told;
+        Ok(())
+    }
+
+    async fn count(&self, kind: WorkKind, key: &str, cause: &str, told: Told) -> Result<(), LedgerError> {
         let now = self.clock.now();
         self.documents
             .change(&name_of(key), |present: Option<&KeyDocument>| {
@@ -195,6 +247,8 @@ impl Keys {
                     cause: String::new(),
                     owed_since: None,
                     create_seen_at: None,
+                    delete_seen_at: None,
+                    absent_since: None,
                     parked_until: None,
                     last_plan: String::new(),
                     unchanged: 0,
@@ -205,7 +259,11 @@ impl Keys {
                 document.wanted += 1;
                 // Somebody saw something happen: what was left unchanged until now may change at once.
                 document.unchanged = 0;
-                document.create_seen_at = document.create_seen_at.max(created_at);
+                match told {
+                    Told::Nothing => {}
+                    Told::Created(at) => document.create_seen_at = document.create_seen_at.max(Some(at)),
+                    Told::Deleted(at) => document.delete_seen_at = document.delete_seen_at.max(Some(at)),
+                }
                 document.kind = kind;
                 document.requested_at = now;
                 cause.clone_into(&mut document.cause);
@@ -239,6 +297,8 @@ impl Keys {
                 first_failed_at: document.first_failed_at,
                 owed_since: document.owed_since,
                 create_seen_at: document.create_seen_at,
+                delete_seen_at: document.delete_seen_at,
+                absent_since: document.absent_since,
                 last_plan: document.last_plan,
                 unchanged: document.unchanged,
                 lease,

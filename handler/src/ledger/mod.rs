@@ -11,6 +11,7 @@ pub mod contributions;
 mod counters;
 pub mod documents;
 pub mod error;
+pub mod footprints;
 pub mod installed;
 pub mod keys;
 pub mod lanes;
@@ -40,6 +41,7 @@ use archive::Archive;
 use blobs::Blobs;
 use contributions::Contributions;
 use documents::Documents;
+use footprints::Footprints;
 use installed::Installed;
 use keys::Keys;
 use lanes::Lanes;
@@ -66,6 +68,8 @@ pub struct Ledger {
     pub operations: Operations,
     /// What each cluster needs from its hub.
     pub contributions: Contributions,
+    /// What each cluster's wiring touches.
+    pub footprints: Footprints,
     /// The events that were seen.
     pub archive: Archive,
     /// The last outcome of each key.
@@ -115,6 +119,7 @@ impl Ledger {
             lanes: Lanes::new(leases),
             operations: Operations::new(documents.clone()),
             contributions: Contributions::new(documents.clone()),
+            footprints: Footprints::new(documents.clone()),
             archive: Archive::new(documents.clone()),
             outcomes: Outcomes::new(documents.clone()),
             installed: Installed::new(documents),

@@ -60,6 +60,9 @@ pub(super) async fn look(
     let subject = Subject::Spoke { cluster: id.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let plan = plan_spoke(&estate, config, &id, &Known::at(now, age));
+    if let Some(footprint) = &plan.footprint {
+        app.ledger.footprints.grow(footprint).await?;
+    }
     contribute(app, &plan).await?;
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let report = report(&plan, &applied, &running);

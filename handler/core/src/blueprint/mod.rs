@@ -2,6 +2,7 @@
 //! nothing about order; the plan does that. What cannot be said from the estate is a finding, never a guess.
 
 mod contribution;
+mod footprint;
 mod group;
 mod hub;
 mod rules;
@@ -14,6 +15,7 @@ use crate::ids::ResourceId;
 use crate::names;
 
 pub use contribution::{Contribution, Inbound, contribution};
+pub use footprint::{Footprint, Place, footprint};
 pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
 pub use hub::{HubFacts, hub_facts, serving_hub};

@@ -31,8 +31,23 @@ pub use reads::{Subject, is_neighbour, policy_chain, rule_collection_groups, wan
 pub struct Snapshot {
     /// The body, or `None` if Azure proved that it does not exist.
     pub body: Option<Value>,
+    /// How Azure said that it does not exist, if it does not and that is known.
+    pub absence: Option<Absence>,
     /// When the answer arrived (Azure time).
     pub read_at: OffsetDateTime,
+}
+
+/// How Azure said that a resource does not exist. A lost right and an unknown subscription look different and are no absence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// 404 `ResourceNotFound`.
+    ResourceNotFound,
+    /// 404 `ResourceGroupNotFound`.
+    ResourceGroupNotFound,
+    /// 404 of a child (subnet, peering, rule collection group, role assignment) whose parent may well exist.
+    ChildNotFound,
+    /// 404 `ParentResourceNotFound`.
+    ParentNotFound,
 }
 
 /// What exists, as read.
@@ -44,7 +59,24 @@ pub struct Estate {
 impl Estate {
     /// Records what a read found (`None`: proven absent).
     pub fn insert(&mut self, id: ResourceId, body: Option<Value>, read_at: OffsetDateTime) {
-        self.documents.insert(id, Snapshot { body, read_at });
+        let absence = None;
+        self.documents.insert(id, Snapshot { body, absence, read_at });
+    }
+
+    /// Records that a read found nothing, and how Azure said so.
+    pub fn insert_absent(&mut self, id: ResourceId, absence: Absence, read_at: OffsetDateTime) {
+        let snapshot = Snapshot {
+            body: None,
+            absence: Some(absence),
+            read_at,
+        };
+        self.documents.insert(id, snapshot);
+    }
+
+    /// How Azure said that the document does not exist; `None` if it exists, was not looked for, or nobody kept the words.
+    #[must_use]
+    pub fn absence(&self, id: &ResourceId) -> Option<Absence> {
+        self.documents.get(id)?.absence
     }
 
     /// True if the document was looked for, whether it exists or not.

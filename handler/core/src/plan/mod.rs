@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use time::OffsetDateTime;
 
-use crate::blueprint::Contribution;
+use crate::blueprint::{Contribution, Footprint};
 use crate::config::Mode;
 use crate::estate::Estate;
 use crate::finding::{Code, Finding};
@@ -141,6 +141,9 @@ pub struct Plan {
     pub asks: Vec<Acceptance>,
     /// What the cluster needs from its hub; to be kept in the ledger before the hub's work is asked for.
     pub contribution: Option<Contribution>,
+    /// What the plan touches; to be kept in the ledger before anything is written, so that it can be unwired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footprint: Option<Footprint>,
     /// Both judgements of the estate as it is; `None` while it cannot be judged.
     pub proof: Option<Proof>,
 }
@@ -207,6 +210,7 @@ impl Plan {
             findings: Vec::new(),
             asks: Vec::new(),
             contribution: None,
+            footprint: None,
             proof: None,
         }
     }

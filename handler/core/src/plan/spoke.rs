@@ -19,8 +19,8 @@ use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
 use super::{Known, Plan, State, Step, Wait, kubenet};
 use crate::blueprint::{
-    Contribution, HubFacts, contribution, only_adds, prefixes_by_part, requirements, rule_collection_group_id,
-    serving_hub, spoke_blueprint, uncovered,
+    Contribution, HubFacts, contribution, footprint, only_adds, prefixes_by_part, requirements,
+    rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
 };
 use crate::config::{Config, Mode};
 use crate::estate::{ClusterView, Estate};
@@ -166,6 +166,10 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         plan.waits.extend(gates);
     }
     plan.hold(mode);
+    if plan.startable().next().is_some() || plan.contribution.is_some() {
+        let hub = &scene.contribution.hub;
+        plan.footprint = Some(footprint(scene.id, &scene.cluster, hub, scene.blueprint));
+    }
     findings.extend(reservations(scene));
     plan.findings.extend(findings);
 }
