@@ -6,7 +6,7 @@ use crate::azure::Azure;
 use crate::identity::audience_is;
 use crate::ids::ArmPath;
 use crate::kinds::Kind;
-use crate::store::text;
+use crate::store::{array, text};
 use crate::trace::Principal;
 use crate::world::Grant;
 use bytes::Bytes;
@@ -99,24 +99,18 @@ impl Azure {
         path: &ArmPath,
         body: &Value,
     ) -> Result<(), ArmError> {
-        for (field, action) in links(kind) {
-            let Some(target) = text(body, &["properties", field, "id"]) else {
-                continue;
-            };
-            if self.may(principal, action, target) {
-                continue;
+        let inline = array(body, &["properties", "subnets"]);
+        let inline = inline.iter().filter(|_| kind == Kind::VirtualNetwork);
+        let parts = std::iter::once((kind, body)).chain(inline.map(|subnet| (Kind::Subnet, subnet)));
+        for (part, body) in parts {
+            for (field, action) in links(part) {
+                match text(body, &["properties", field, "id"]) {
+                    Some(target) if !self.may(principal, action, target) => {
+                        return Err(unlinked(principal, kind, path, action, target));
+                    }
+                    Some(_) | None => {}
+                }
             }
-            let object = principal.object_id;
-            return Err(ArmError::gateway(
-                403,
-                "LinkedAuthorizationFailed",
-                format!(
-                    "The client '{object}' with object id '{object}' has permission to perform action '{}/write' on \
-                     scope '{path}'; however, it does not have permission to perform action(s) '{action}' on the linked \
-                     scope(s) '{target}' (respectively) or the linked scope(s) are invalid.",
-                    kind.facts().action_name
-                ),
-            ));
         }
         Ok(())
     }
@@ -141,6 +135,20 @@ impl Azure {
                     .any(|pattern| matches_action(&pattern.to_lowercase(), &action.to_lowercase()))
         })
     }
+}
+
+fn unlinked(principal: &Principal, kind: Kind, path: &ArmPath, action: &str, target: &str) -> ArmError {
+    let object = principal.object_id;
+    ArmError::gateway(
+        403,
+        "LinkedAuthorizationFailed",
+        format!(
+            "The client '{object}' with object id '{object}' has permission to perform action '{}/write' on scope \
+             '{path}'; however, it does not have permission to perform action(s) '{action}' on the linked scope(s) \
+             '{target}' (respectively) or the linked scope(s) are invalid.",
+            kind.facts().action_name
+        ),
+    )
 }
 
 /// The action a method means for a kind.

@@ -1,8 +1,10 @@
 //! What happens when an operation ends: states settle, kinds finish their work, events go out.
 //! A failed operation leaves the desired values standing with state `Failed`, as Azure does.
 
+use crate::arm::errors::ArmError;
 use crate::arm::operations::{Effect, Operation, Status};
 use crate::azure::Azure;
+use crate::documents::Documents;
 use crate::events::{EventDraft, EventSource};
 use crate::ids::ArmPath;
 use crate::kinds::{Kind, azure_firewall, cluster_network, managed_cluster, peering, public_ip};
@@ -34,6 +36,14 @@ impl Azure {
                 ));
                 operation.status = Status::Failed { code, message };
             }
+            (Effect::Write { .. }, None) if self.store.get(path.as_str()).is_none() => {
+                // Its group was deleted meanwhile; nothing is told of what is no more [?].
+                let error = self.not_found(&path, kind);
+                operation.status = Status::Failed {
+                    code: error.code,
+                    message: error.message,
+                };
+            }
             (Effect::Write { update }, None) => {
                 let update = *update;
                 if !update {
@@ -43,11 +53,21 @@ impl Azure {
                 self.emit(EventDraft::write(source, &path, kind, update, self.now));
                 operation.status = Status::Succeeded;
             }
-            (Effect::Delete, None) => {
-                self.settle_deleted(&operation, &path, &source);
-                self.emit(EventDraft::delete(source, &path, kind, self.now));
-                operation.status = Status::Succeeded;
-            }
+            (Effect::Delete, None) => match self.settle_deleted(&operation, &path, &source) {
+                Ok(()) => {
+                    self.emit(EventDraft::delete(source, &path, kind, self.now));
+                    operation.status = Status::Succeeded;
+                }
+                Err(error) => {
+                    // A group that cannot go is as before, only emptier [bicep-registry-modules#1607].
+                    self.store.set_state(path.key(), "Succeeded");
+                    self.emit(EventDraft::failure(source, &path, kind, true, self.now));
+                    operation.status = Status::Failed {
+                        code: error.code,
+                        message: error.message,
+                    };
+                }
+            },
         }
         self.operation_ended(operation.id, operation.status == Status::Succeeded);
         self.operations.remember_ended(operation);
@@ -78,6 +98,13 @@ impl Azure {
                     self.internet.names.entry(name).or_insert(address);
                 }
             }
+            Kind::AgentPool => {
+                for made in self.pool_written(path) {
+                    if let Some(kind) = Kind::of(&made) {
+                        self.emit(EventDraft::write(source.clone(), &made, kind, false, self.now));
+                    }
+                }
+            }
             Kind::ResourceGroup
             | Kind::VirtualNetwork
             | Kind::Subnet
@@ -88,7 +115,6 @@ impl Azure {
             | Kind::FirewallPolicy
             | Kind::RuleCollectionGroup
             | Kind::LoadBalancer
-            | Kind::AgentPool
             | Kind::UserAssignedIdentity
             | Kind::RoleAssignment => {}
         }
@@ -97,39 +123,46 @@ impl Azure {
         }
     }
 
-    fn settle_deleted(&mut self, operation: &Operation, path: &ArmPath, source: &EventSource) {
-        if operation.kind == Kind::ResourceGroup {
-            // Delete events of a vanished group's members are not certain [azure-domain 7.1].
-            let clusters: Vec<ArmPath> = self
-                .store
-                .below(path.key())
-                .iter()
-                .filter(|found| found.kind == Kind::ManagedCluster)
-                .map(|found| found.path.clone())
-                .collect();
-            for cluster in clusters {
-                if self
-                    .draws
-                    .fraction(&format!("member-event|{}|{}", cluster.key(), operation.id))
-                    < 0.5
-                {
-                    self.emit(EventDraft::delete(
-                        source.clone(),
-                        &cluster,
-                        Kind::ManagedCluster,
-                        self.now,
-                    ));
-                }
-            }
+    /// What goes tells of it, and a cluster's node resource group too: AKS deletes it by an ordinary call.
+    fn settle_deleted(&mut self, operation: &Operation, path: &ArmPath, source: &EventSource) -> Result<(), ArmError> {
+        match operation.kind {
+            Kind::ResourceGroup => self.empty_group(path, source, operation.id)?,
+            Kind::AgentPool => self.pool_deleted(path),
+            Kind::VirtualNetwork
+            | Kind::Subnet
+            | Kind::Peering
+            | Kind::RouteTable
+            | Kind::Route
+            | Kind::NetworkSecurityGroup
+            | Kind::NatGateway
+            | Kind::PublicIp
+            | Kind::FirewallPolicy
+            | Kind::RuleCollectionGroup
+            | Kind::AzureFirewall
+            | Kind::LoadBalancer
+            | Kind::ManagedCluster
+            | Kind::UserAssignedIdentity
+            | Kind::RoleAssignment => {}
         }
-        self.remove(path);
+        for group in self.remove(path) {
+            self.emit(EventDraft::delete(
+                source.clone(),
+                &group,
+                Kind::ResourceGroup,
+                self.now,
+            ));
+        }
         for key in operation.marked.iter().skip(1) {
             self.store.set_state(key, "Succeeded");
         }
+        Ok(())
     }
 
     /// The target fails; with a policy, its firewalls fail too [azurerm#19843]; what merely contained it is well.
     fn settle_failed(&mut self, operation: &Operation) {
+        if let (Kind::AgentPool, Some(pool)) = (operation.kind, ArmPath::parse(&operation.target)) {
+            self.pool_settled(&pool, "Failed");
+        }
         let firewall_lane = matches!(
             operation.kind,
             Kind::FirewallPolicy | Kind::RuleCollectionGroup | Kind::AzureFirewall

@@ -1,4 +1,5 @@
 //! DELETE: what is in use stays, what is not there is 204, everything else goes when its operation ends.
+//! A resource takes along what lies below it, a cluster its node resource group besides.
 
 use crate::arm::errors::ArmError;
 use crate::arm::headers::Reply;
@@ -16,6 +17,7 @@ use crate::kinds::{
 use crate::render::firewalls_of_policy;
 use crate::store::text;
 use crate::trace::Principal;
+use uuid::Uuid;
 
 impl Azure {
     pub(crate) fn delete(
@@ -25,6 +27,9 @@ impl Azure {
         path: &ArmPath,
         kind: Kind,
     ) -> Result<Reply, ArmError> {
+        if kind == Kind::AgentPool {
+            return self.delete_pool(call, principal, path);
+        }
         let backend = kind.facts().backend;
         if let Some(group) = path.resource_group.as_deref() {
             self.require_group(path, group)?;
@@ -34,6 +39,15 @@ impl Azure {
         };
         let (path, state) = (found.path.clone(), found.state.clone());
         let lanes = lanes::needed(&self.store, &path, kind, None);
+        if kind == Kind::ResourceGroup
+            && let Some(running) = self.operations.holding(&lanes)
+        {
+            // Asked again while it goes: the same operation [?].
+            let location = running.result_url(self.draws, &call.host);
+            return Ok(Reply::new(202, backend, None)
+                .with("location", location)
+                .with("retry-after", "10"));
+        }
         lanes::refuse_if_taken(&self.operations, self.draws, &call.host, &lanes, &path, kind, &state)?;
         self.refuse_if_in_use(&path, kind)?;
         if matches!(kind, Kind::FirewallPolicy | Kind::UserAssignedIdentity) {
@@ -49,13 +63,19 @@ impl Azure {
         }
         let firewall_update = self.firewall_attached(&path, kind);
         let id = self.start_operation(call, principal, &path, kind, Verb::Delete, Effect::Delete, lanes);
-        let mut reply = Reply::new(202, backend, None);
+        let mut reply = self.delete_reply(call, backend, id);
         reply.firewall_update = firewall_update;
         if kind == Kind::RuleCollectionGroup {
             // This 202 has a body [arm-behaviour 1: "RCG/ruleGroups DELETE 202"].
             reply.body = self.store.find(path.key()).map(|found| self.store.render(found));
         }
-        if let Some(operation) = self.operations.find(id) {
+        Ok(reply)
+    }
+
+    /// 202 with both URLs; a group's only with `Location` [arm-behaviour 1: "DELETE -> 202"; azure-cli#11277].
+    pub(crate) fn delete_reply(&self, call: &ArmCall, backend: Backend, operation: Uuid) -> Reply {
+        let mut reply = Reply::new(202, backend, None);
+        if let Some(operation) = self.operations.find(operation) {
             if backend != Backend::Resources {
                 reply = reply.with("azure-asyncoperation", operation.status_url(self.draws, &call.host));
             }
@@ -64,15 +84,17 @@ impl Azure {
         if backend == Backend::Nrp {
             reply = reply.with("azure-asyncnotification", "Enabled");
         }
-        Ok(if backend == Backend::Aks {
+        if backend == Backend::Aks {
             reply
         } else {
             reply.with("retry-after", "10")
-        })
+        }
     }
 
-    /// Takes a resource with everything below it out of Azure, and does what that does to others.
-    pub(crate) fn remove(&mut self, path: &ArmPath) {
+    /// Takes a resource with everything below it out of Azure, and does what that does to others. Returns the node
+    /// resource groups that clusters took along.
+    pub(crate) fn remove(&mut self, path: &ArmPath) -> Vec<ArmPath> {
+        let mut along = Vec::new();
         let mut leaving: Vec<(ArmPath, Kind)> = self
             .store
             .below(path.key())
@@ -89,31 +111,32 @@ impl Azure {
                 peering::before_removal(&mut self.store, &leaver);
             }
             if kind == Kind::ManagedCluster {
-                self.remove_around_cluster(&leaver);
+                along.extend(self.remove_around_cluster(&leaver));
             }
             self.directory.leave(leaver.key());
         }
         self.store.remove_tree(path.key());
+        along
     }
 
-    /// A cluster takes its node resource group and its API server's name with it.
-    fn remove_around_cluster(&mut self, cluster: &ArmPath) {
-        let Some(found) = self.store.find(cluster.key()) else {
-            return;
-        };
+    /// A cluster takes its API server's names and its node resource group with everything in it.
+    fn remove_around_cluster(&mut self, cluster: &ArmPath) -> Option<ArmPath> {
+        let found = self.store.find(cluster.key())?;
         for field in ["fqdn", "privateFQDN"] {
             if let Some(name) = text(&found.body, &["properties", field]) {
                 self.internet.names.remove(name);
             }
         }
-        let group = text(&found.body, &["properties", "nodeResourceGroup"]).unwrap_or_default();
+        let group = text(&found.body, &["properties", "nodeResourceGroup"])?;
         let subscription = cluster.subscription.as_deref().unwrap_or_default();
-        let group = format!("/subscriptions/{subscription}/resourceGroups/{group}");
-        cluster_network::release(&mut self.store, &group);
-        self.store.remove_tree(&group);
+        let group = ArmPath::parse(&format!("/subscriptions/{subscription}/resourceGroups/{group}"))?;
+        let group = self.store.find(group.key())?.path.clone();
+        cluster_network::release(&mut self.store, group.key());
+        self.remove(&group);
+        Some(group)
     }
 
-    fn refuse_if_in_use(&self, path: &ArmPath, kind: Kind) -> Result<(), ArmError> {
+    pub(crate) fn refuse_if_in_use(&self, path: &ArmPath, kind: Kind) -> Result<(), ArmError> {
         match kind {
             Kind::Subnet => virtual_network::refuse_if_subnet_in_use(&self.store, path),
             Kind::VirtualNetwork => {

@@ -91,6 +91,15 @@ pub(crate) fn resource_group_not_found(group: &str) -> ArmError {
     )
 }
 
+/// [azure-cli#28679]
+pub(crate) fn resource_group_being_deleted(group: &str) -> ArmError {
+    ArmError::gateway(
+        409,
+        "ResourceGroupBeingDeleted",
+        format!("The resource group '{group}' is in deprovisioning state and cannot perform this operation."),
+    )
+}
+
 /// [arm-behaviour 3: SubscriptionNotFound; text not captured]
 pub(crate) fn subscription_not_found(subscription: &str) -> ArmError {
     ArmError::gateway(

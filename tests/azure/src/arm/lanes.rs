@@ -47,7 +47,7 @@ pub(crate) fn marked(store: &Store, path: &ArmPath, kind: Kind) -> Vec<String> {
     let mut marked = vec![path.key().to_owned()];
     let parent = path.parent().map(|parent| parent.key().to_owned());
     match kind {
-        Kind::Subnet | Kind::Peering | Kind::Route => marked.extend(parent),
+        Kind::Subnet | Kind::Peering | Kind::Route | Kind::AgentPool => marked.extend(parent),
         Kind::VirtualNetwork => marked.extend(child_keys(store, path, Kind::Subnet)),
         Kind::RouteTable => marked.extend(child_keys(store, path, Kind::Route)),
         Kind::FirewallPolicy => marked.extend(bound_firewalls(store, path.key())),
@@ -63,7 +63,6 @@ pub(crate) fn marked(store: &Store, path: &ArmPath, kind: Kind) -> Vec<String> {
         | Kind::AzureFirewall
         | Kind::LoadBalancer
         | Kind::ManagedCluster
-        | Kind::AgentPool
         | Kind::UserAssignedIdentity
         | Kind::RoleAssignment => {}
     }
@@ -84,6 +83,11 @@ pub(crate) fn refuse_if_taken(
         return Ok(());
     };
     Err(match kind.facts().backend {
+        // `Updating`, or `nodepool1 - Updating` [arm-behaviour 3: OperationNotAllowed (AKS)].
+        Backend::Aks if holder.kind == Kind::AgentPool => {
+            let pool = holder.target.rsplit('/').next().unwrap_or_default();
+            errors::cluster_busy(&format!("{pool} - {state}"))
+        }
         Backend::Aks => errors::cluster_busy(state),
         Backend::Nfv => {
             let policy = if kind == Kind::RuleCollectionGroup {

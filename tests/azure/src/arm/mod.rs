@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod completion;
 pub(crate) mod deletes;
 pub(crate) mod errors;
+mod groups;
 pub(crate) mod headers;
 pub(crate) mod lanes;
 pub(crate) mod latency;

@@ -95,6 +95,10 @@ impl Azure {
             (Status::InProgress, _) => Reply::new(202, backend, None)
                 .with("location", url)
                 .with("retry-after", "10"),
+            // A group that cannot go answers 409 here [azure-cli#11277].
+            (Status::Failed { code, message }, _) if operation.kind == Kind::ResourceGroup => {
+                return Err(ArmError::gateway(409, code, message.clone()));
+            }
             (Status::Failed { code, message }, _) => return Err(ArmError::service(400, code, message.clone())),
             // A finished delete is 200 or 204: both are recorded, about three to one [recorded: fluent-net, azure-mgmt-network].
             (Status::Succeeded, Effect::Delete) => {

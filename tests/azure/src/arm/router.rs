@@ -82,6 +82,9 @@ impl Azure {
         if !subscription.eq_ignore_ascii_case(&self.world.subscription) {
             return Err(errors::subscription_not_found(subscription));
         }
+        if path.provider.is_none() && path.types == ["resources"] {
+            return self.list_resources(principal, &path, version);
+        }
         let Some(kind) = Kind::of(&path) else {
             return self.kindless(&path, version);
         };
@@ -93,6 +96,7 @@ impl Azure {
         match (call.method.as_str(), path.is_collection()) {
             ("GET", false) => self.get(&path, kind),
             ("GET", true) => self.list(&path, kind),
+            ("HEAD", false) if kind == Kind::ResourceGroup => Ok(self.head_group(&path)),
             ("PUT", false) => self.put(call, principal, &path, kind),
             ("PATCH", false) => self.patch(call, principal, &path, kind),
             ("DELETE", false) => self.delete(call, principal, &path, kind),
@@ -230,7 +234,7 @@ impl Azure {
     }
 }
 
-fn check_version(path: &ArmPath, kind: Kind, version: &str, location: &str) -> Result<(), ArmError> {
+pub(crate) fn check_version(path: &ArmPath, kind: Kind, version: &str, location: &str) -> Result<(), ArmError> {
     let supported = api_versions(kind);
     if supported.contains(&version) {
         return Ok(());

@@ -10,6 +10,7 @@ use crate::arm::operations::{Effect, Operation, Status};
 use crate::arm::request::ArmCall;
 use crate::azure::Azure;
 use crate::directory::Age;
+use crate::documents::Documents;
 use crate::events::EventDraft;
 use crate::ids::ArmPath;
 use crate::kinds::checks::{Accepted, Answer, Write, accept, strip_read_only};
@@ -36,7 +37,10 @@ impl Azure {
             self.settle_location(path, &mut body)?;
         }
         if kind == Kind::ResourceGroup {
-            return Ok(self.put_group(call, principal, path, body));
+            return self.put_group(call, principal, path, body);
+        }
+        if kind == Kind::AgentPool {
+            return self.put_pool(call, principal, path, body);
         }
         if kind == Kind::UserAssignedIdentity {
             return Ok(self.put_identity(call, principal, path, body));
@@ -247,10 +251,16 @@ impl Azure {
     }
 
     /// 201 or 200 with the whole resource, `Azure-AsyncOperation` and no `Location` [arm-behaviour 1].
-    fn write_reply(&self, call: &ArmCall, path: &ArmPath, kind: Kind, status: u16, operation: Uuid) -> Reply {
+    pub(crate) fn write_reply(
+        &self,
+        call: &ArmCall,
+        path: &ArmPath,
+        kind: Kind,
+        status: u16,
+        operation: Uuid,
+    ) -> Reply {
         let facts = kind.facts();
-        let body = self.store.find(path.key()).map(|found| self.store.render(found));
-        let mut reply = Reply::new(status, facts.backend, body);
+        let mut reply = Reply::new(status, facts.backend, self.store.get(path.as_str()));
         if let Some(operation) = self.operations.find(operation) {
             reply = reply.with("azure-asyncoperation", operation.status_url(self.draws, &call.host));
         }
@@ -287,21 +297,6 @@ impl Azure {
         }
     }
 
-    /// Resource groups are written synchronously.
-    fn put_group(&mut self, call: &ArmCall, principal: &Principal, path: &ArmPath, body: Value) -> Reply {
-        let update = self.store.exists(path.key());
-        self.store.put(path, Kind::ResourceGroup, body, "Succeeded", self.now);
-        self.emit(EventDraft::write(
-            self.event_source(call, principal),
-            path,
-            Kind::ResourceGroup,
-            update,
-            self.now,
-        ));
-        let document = self.store.find(path.key()).map(|found| self.store.render(found));
-        Reply::new(if update { 200 } else { 201 }, Backend::Resources, document)
-    }
-
     fn require_place(&self, path: &ArmPath, kind: Kind) -> Result<(), ArmError> {
         if kind == Kind::ResourceGroup {
             return Ok(());
@@ -311,6 +306,7 @@ impl Azure {
             ArmError::gateway(404, "MissingSubscription", "The request did not have a resource group.")
         })?;
         self.require_group(path, group)?;
+        self.refuse_in_leaving_group(path)?;
         let orphan = kind.is_child() && !path.parent().is_some_and(|parent| self.store.exists(parent.key()));
         if orphan {
             Err(errors::parent_not_found(path))

@@ -63,7 +63,10 @@ impl Accepted {
 /// Judges a PUT by its kind.
 pub(crate) fn accept(kind: Kind, write: Write<'_>) -> Result<Accepted, ArmError> {
     match kind {
-        Kind::ResourceGroup | Kind::UserAssignedIdentity | Kind::RoleAssignment => Ok(Accepted::operation(write.body)),
+        // These are judged where they are written.
+        Kind::ResourceGroup | Kind::AgentPool | Kind::UserAssignedIdentity | Kind::RoleAssignment => {
+            Ok(Accepted::operation(write.body))
+        }
         Kind::VirtualNetwork => virtual_network::accept_network(write),
         Kind::Subnet => virtual_network::accept_subnet(write),
         Kind::Peering => peering::accept(write),
@@ -77,11 +80,6 @@ pub(crate) fn accept(kind: Kind, write: Write<'_>) -> Result<Accepted, ArmError>
         Kind::AzureFirewall => azure_firewall::accept(write),
         Kind::LoadBalancer => Ok(Accepted::operation(write.body)),
         Kind::ManagedCluster => managed_cluster::accept(write),
-        Kind::AgentPool => Err(ArmError::service(
-            400,
-            "OperationNotSupported",
-            "This simulated Azure serves agent pools for reading only; change them by a PUT of the managed cluster.",
-        )),
     }
 }
 

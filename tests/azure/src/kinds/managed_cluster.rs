@@ -276,7 +276,7 @@ fn make_load_balancer(
     vec![address, balancer]
 }
 
-fn fill_pool(pool: &mut Value, version: &str, max_pods: u32, state: &str) {
+pub(crate) fn fill_pool(pool: &mut Value, version: &str, max_pods: u32, state: &str) {
     let Some(pool) = pool.as_object_mut() else { return };
     if pool.get("osDiskSizeGB").is_none_or(|size| size == 0) {
         // 0 comes back as 128 [recorded: cli aks_azurecni_custom_service_cidr].

@@ -1,6 +1,7 @@
 //! What each ARM kind is: its type name, back end, versions and habits, as data, and which module judges its writes.
 //! A kind that is not in the table does not exist here, and ARM's own errors say so.
 
+mod agent_pool;
 pub(crate) mod azure_firewall;
 pub(crate) mod checks;
 pub(crate) mod cluster_network;

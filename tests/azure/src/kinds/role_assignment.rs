@@ -205,9 +205,9 @@ impl Azure {
         Ok(Triple { principal, role })
     }
 
-    /// The documentation says that a request with `principalType` is spared the look-up of a fresh principal, in
-    /// words ("may", "in some cases") that promise nothing, and no capture shows it [?]. So it is looked up here all
-    /// the same: a client that waits for `PrincipalNotFound` is right in both worlds.
+    /// The documentation says that a request with `principalType` is spared the look-up of a fresh principal; some
+    /// see the refusal all the same [azure-docs#103085]. So it is looked up here always: a client that waits is right
+    /// in both worlds.
     fn require_principal(&self, wanted: &Triple, body: &Value) -> Result<(), ArmError> {
         if !self.directory.sees(wanted.principal, self.now) {
             // [recorded: fluent-net Msi, EMSILMSI]

@@ -76,6 +76,9 @@ pub struct EventHabits {
     pub max_delay_seconds: f64,
     /// Share of events that are delivered twice (delivery is at least once), from 0 to 1.
     pub duplicate_share: f64,
+    /// Share of a deleted group's members whose own delete event is told, from 0 to 1: such events are not certain
+    /// [azure-domain 7.1]. The group's own always is.
+    pub member_delete_share: f64,
 }
 
 impl Default for EventHabits {
@@ -84,6 +87,7 @@ impl Default for EventHabits {
             min_delay_seconds: 1.0,
             max_delay_seconds: 30.0,
             duplicate_share: 0.02,
+            member_delete_share: 0.5,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The test bench: one Azure with a hub, asked as the handler, and time that passes when told.
 
-use azure_sim::{Azure, Delivery, OffsetDateTime, Service, World};
+use azure_sim::{Azure, Delivery, EventSchema, EventSubscription, OffsetDateTime, Service, World};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -94,6 +94,38 @@ impl Bench {
     pub fn pass(&mut self, seconds: i64) {
         self.now += Duration::seconds(seconds);
         self.handed_out.extend(self.azure.advance(self.now));
+    }
+
+    /// Lets everything happen that is under way.
+    pub fn settle(&mut self) {
+        while let Some(next) = self.azure.next_event() {
+            self.now = self.now.max(next);
+            self.handed_out.extend(self.azure.advance(self.now));
+        }
+    }
+
+    /// Subscribes to every event and lets each be delivered once.
+    pub fn listen(&mut self) {
+        self.azure.subscribe(EventSubscription {
+            name: "all".to_owned(),
+            endpoint: "http://127.0.0.1:1/events".to_owned(),
+            schema: EventSchema::CloudEvents,
+            operation_names: vec![],
+        });
+    }
+
+    /// What was delivered so far, as `operation subject`, in order of delivery.
+    pub fn told(&self) -> Vec<String> {
+        let told = self.handed_out.iter().map(|delivery| {
+            let event: Value = serde_json::from_slice(&delivery.body).unwrap();
+            let operation = event["data"]["operationName"].as_str().unwrap();
+            format!(
+                "{} {operation} {}",
+                event["type"].as_str().unwrap(),
+                event["subject"].as_str().unwrap()
+            )
+        });
+        told.collect()
     }
 
     /// PUT that must be accepted, followed to its end.

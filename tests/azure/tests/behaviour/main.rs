@@ -2,6 +2,8 @@
 //! for the loopback door. The modules are marked as tests so that the lints know them as such.
 
 #[cfg(test)]
+mod agent_pools;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod clusters;
@@ -15,6 +17,8 @@ mod events;
 mod firewall;
 #[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod groups;
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Role assignments and the principals they name.
 
-use crate::bench::{Answer, Bench, START, table};
+use crate::bench::{Answer, Bench, START, table, vnet};
 use azure_sim::{Azure, ClusterSpec, Grant, World};
 use http::Method;
 use serde_json::{Value, json};
@@ -44,14 +44,6 @@ fn list(bench: &mut Bench, scope: &str, filter: &str) -> Vec<String> {
         .iter()
         .map(|value| value["properties"]["scope"].as_str().unwrap().to_owned())
         .collect()
-}
-
-/// Lets everything happen that is under way; the clock of the bench follows.
-fn settle(bench: &mut Bench) {
-    while let Some(next) = bench.azure.next_event() {
-        bench.now = bench.now.max(next);
-        bench.azure.advance(bench.now);
-    }
 }
 
 fn service_principal(bench: &Bench) -> Uuid {
@@ -166,7 +158,7 @@ fn a_cluster_made_again_has_another_principal_and_the_old_one_is_gone() {
     let mut bench = Bench::new();
     let spec = ClusterSpec::usual("shop", 1);
     let cluster = bench.azure.create_cluster(&spec, START);
-    settle(&mut bench);
+    bench.settle();
     let body = bench.azure.document(&cluster).unwrap();
     let first = bench.azure.principal_of(&cluster).unwrap();
     let path = format!("{cluster}?api-version={AKS}");
@@ -417,4 +409,36 @@ fn principals_of_the_same_seed_are_the_same() {
         3,
         "each seed draws its own"
     );
+}
+
+#[test]
+fn a_subnet_or_vnet_with_a_table_needs_the_right_to_join_it() {
+    let mut bench = Bench::new();
+    let spoke = bench.make_spoke("a", "10.1.0.0/16", "10.1.0.0/24");
+    let routes = bench.network("spoke", "routeTables/rt");
+    bench.put_done(&routes, table(&[]));
+    let grant = |scope: &str, action: &str| Grant {
+        scope: scope.to_owned(),
+        actions: vec![action.to_owned()],
+    };
+    bench.azure.set_handler_rights(Some(vec![
+        grant(&spoke, "Microsoft.Network/virtualNetworks/*"),
+        grant(&bench.group("spoke"), "*/read"),
+    ]));
+    let subnet = json!({"properties": {"addressPrefix": "10.1.0.0/24", "routeTable": {"id": routes}}});
+    let mut whole = vnet("10.1.0.0/16", &[]);
+    let mut inline = subnet.clone();
+    inline["name"] = json!("nodes");
+    whole["properties"]["subnets"] = json!([inline]);
+    for refused in [
+        bench.put(&format!("{spoke}/subnets/nodes"), subnet.clone()),
+        bench.put(&spoke, whole),
+    ] {
+        assert_eq!((refused.status, refused.code()), (403, "LinkedAuthorizationFailed"));
+        assert!(refused.message().contains("Microsoft.Network/routeTables/join/action"));
+    }
+    bench
+        .azure
+        .grant(grant(&routes, "Microsoft.Network/routeTables/join/action"));
+    bench.put_done(&format!("{spoke}/subnets/nodes"), subnet);
 }
