@@ -123,6 +123,7 @@ impl Stage {
                 endpoint: endpoint.to_owned(),
                 schema,
                 operation_names: Vec::new(),
+                dead_letter: None,
             });
         }
         Self::over(azure, setup.seed, setup.settings).await

@@ -127,10 +127,7 @@ impl Azure {
 
     /// When something next changes by itself: an operation ends, a person acts, a delivery is due.
     pub fn next_event(&self) -> Option<OffsetDateTime> {
-        [self.operations.next_end(), self.next_intent(), self.outbox.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.next_change(), self.outbox.next_due()].into_iter().flatten().min()
     }
 
     /// Lets time pass to `to` and hands out the deliveries that are due. Each must be reported by
@@ -234,11 +231,7 @@ impl Azure {
     /// Runs everything due up to `to`, in order of time. Time never runs backwards.
     pub(crate) fn run_until(&mut self, to: OffsetDateTime) {
         loop {
-            let next = [self.operations.next_end(), self.next_intent()]
-                .into_iter()
-                .flatten()
-                .min();
-            let Some(next) = next.filter(|next| *next <= to) else {
+            let Some(next) = self.next_change().filter(|next| *next <= to) else {
                 break;
             };
             self.now = self.now.max(next);
@@ -246,15 +239,25 @@ impl Azure {
                 self.complete(operation);
             }
             self.run_intents();
+            self.write_dead_letters();
         }
         self.now = self.now.max(to);
+    }
+
+    /// When something happens inside Azure, deliveries aside.
+    fn next_change(&self) -> Option<OffsetDateTime> {
+        let due = [
+            self.operations.next_end(),
+            self.next_intent(),
+            self.outbox.next_dead_letter(),
+        ];
+        due.into_iter().flatten().min()
     }
 
     pub(crate) fn emit(&mut self, draft: EventDraft) {
         self.serial += 1;
         let id = self.draws.uuid(&format!("event|{}", self.serial));
-        self.outbox
-            .emit(&draft, id, &self.world.subscription, self.world.tenant);
+        self.outbox.emit(draft, id, &self.world.subscription, self.world.tenant);
     }
 
     pub(crate) fn event_source(&self, call: &ArmCall, principal: &Principal) -> EventSource {

@@ -51,7 +51,7 @@ pub mod world;
 pub use arm::throttle::{BucketSize, ThrottleLimits};
 pub use azure::{Azure, Service};
 pub use documents::Documents;
-pub use events::{Delivery, DeliveryId, DeliveryOutcome, EventSchema, EventSubscription, Undelivered};
+pub use events::{Delivery, DeliveryId, DeliveryOutcome, EmittedEvent, EventSchema, EventSubscription, Undelivered};
 pub use faults::{Fault, FaultEffect, NoAnswer};
 pub use internet::Internet;
 pub use time::OffsetDateTime;

@@ -108,6 +108,7 @@ impl Rig {
             endpoint: host.webhook_url("ClusterEvents"),
             schema: EventSchema::EventGrid,
             operation_names: Vec::new(),
+            dead_letter: None,
         });
         let rig = Self {
             ledger: ledger(&connection).await?,

@@ -1,11 +1,14 @@
 //! Event subscriptions and deliveries under way: at least once, unordered, retried as Event Grid does.
 //! It keeps what is due; a door posts it and reports back. A delivery that is never reported stays under way.
 
+use super::control::{EmittedEvent, Withheld};
+use super::dead_letter::DeadLetter;
 use super::schema::EventDraft;
 use crate::draws::{Draws, fraction};
 use crate::world::EventHabits;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -33,6 +36,9 @@ pub struct EventSubscription {
     pub schema: EventSchema,
     /// `operationName` beginnings to deliver, compared without case; empty delivers all.
     pub operation_names: Vec<String>,
+    /// Container of the storage account for events that could not be delivered; `None` drops them, as Event Grid does
+    /// unless told otherwise [azure-domain 7.5].
+    pub dead_letter: Option<String>,
 }
 
 /// One HTTP POST that is due now.
@@ -76,14 +82,25 @@ pub(crate) struct Outbox {
     subscriptions: Vec<EventSubscription>,
     pending: BTreeMap<DeliveryId, Pending>,
     undelivered: Vec<Undelivered>,
+    dead: Vec<DeadLetter>,
+    emitted: Vec<Arc<Emitted>>,
+    withheld: Withheld,
     next: u64,
     draws: Draws,
     habits: EventHabits,
 }
 
+/// One event that was told, to be told again on demand.
+#[derive(Clone, Debug)]
+struct Emitted {
+    facts: EmittedEvent,
+    draft: EventDraft,
+}
+
 #[derive(Clone, Debug)]
 struct Pending {
     subscription: EventSubscription,
+    event: Arc<Emitted>,
     body: Bytes,
     first_due: OffsetDateTime,
     /// `None` while a door is posting it.
@@ -102,6 +119,9 @@ impl Outbox {
             subscriptions: Vec::new(),
             pending: BTreeMap::new(),
             undelivered: Vec::new(),
+            dead: Vec::new(),
+            emitted: Vec::new(),
+            withheld: Withheld::default(),
             next: 0,
             draws,
             habits,
@@ -117,16 +137,19 @@ impl Outbox {
     }
 
     /// Queues an event for every subscription that wants it, each after its own delay and now and then twice.
-    pub(crate) fn emit(&mut self, draft: &EventDraft, id: Uuid, account: &str, tenant: Uuid) {
-        for subscription in self.subscriptions.clone() {
-            if !wants(&subscription, &draft.operation_name) {
-                continue;
-            }
-            let body = match subscription.schema {
-                EventSchema::EventGrid => draft.event_grid(id, account, tenant),
-                EventSchema::CloudEvents => draft.cloud_event(id, account, tenant),
-            };
-            let body = Bytes::from(body.to_string());
+    pub(crate) fn emit(&mut self, draft: EventDraft, id: Uuid, account: &str, tenant: Uuid) {
+        let event = Arc::new(Emitted {
+            facts: EmittedEvent {
+                id,
+                event_type: draft.event_type.to_owned(),
+                operation_name: draft.operation_name.clone(),
+                subject: draft.subject.clone(),
+                at: draft.at,
+            },
+            draft,
+        });
+        self.emitted.push(event.clone());
+        for (subscription, body) in self.bodies(&event, account, tenant) {
             let mut rng = self.draws.rng(&format!("event|{id}|{}", subscription.name));
             let copies = if fraction(&mut rng) < self.habits.duplicate_share {
                 2
@@ -136,15 +159,67 @@ impl Outbox {
             for _ in 0..copies {
                 let spread = self.habits.max_delay_seconds - self.habits.min_delay_seconds;
                 let delay = self.habits.min_delay_seconds + spread * fraction(&mut rng);
-                let due = draft.at + Duration::milliseconds((delay * 1000.0) as i64);
-                self.queue(subscription.clone(), body.clone(), due);
+                let due = event.facts.at + Duration::milliseconds((delay * 1000.0) as i64);
+                self.queue(subscription.clone(), event.clone(), body.clone(), due);
             }
         }
     }
 
+    /// Queues one more delivery of an event that was told before, at once. False if there is no such event.
+    pub(crate) fn send_again(&mut self, id: Uuid, account: &str, tenant: Uuid, now: OffsetDateTime) -> bool {
+        let Some(event) = self.emitted.iter().find(|event| event.facts.id == id).cloned() else {
+            return false;
+        };
+        for (subscription, body) in self.bodies(&event, account, tenant) {
+            self.queue(subscription, event.clone(), body, now);
+        }
+        true
+    }
+
+    /// Every event so far, in order.
+    pub(crate) fn emitted(&self) -> impl Iterator<Item = &EmittedEvent> {
+        self.emitted.iter().map(|event| &event.facts)
+    }
+
+    /// Holds back what matches, from now on.
+    pub(crate) fn withhold(&mut self, what: &str) {
+        self.withheld.add(what);
+    }
+
+    /// Lets go of everything held back: it is due at once.
+    pub(crate) fn release(&mut self, now: OffsetDateTime) {
+        let withheld = std::mem::take(&mut self.withheld);
+        for pending in self.pending.values_mut() {
+            if withheld.holds(&pending.event.facts) {
+                pending.due = pending.due.map(|due| due.max(now));
+                pending.first_due = pending.first_due.max(now);
+            }
+        }
+    }
+
+    /// When the next event is written where undeliverable events go.
+    pub(crate) fn next_dead_letter(&self) -> Option<OffsetDateTime> {
+        self.dead.iter().map(|letter| letter.due).min()
+    }
+
+    /// Takes one event that is due to be written there.
+    pub(crate) fn take_dead_letter(&mut self, now: OffsetDateTime) -> Option<DeadLetter> {
+        let index = self.dead.iter().position(|letter| letter.due <= now)?;
+        Some(self.dead.remove(index))
+    }
+
+    /// Puts one back that could not be written.
+    pub(crate) fn keep_dead_letter(&mut self, letter: DeadLetter) {
+        self.dead.push(letter);
+    }
+
     /// When the next delivery is due.
     pub(crate) fn next_due(&self) -> Option<OffsetDateTime> {
-        self.pending.values().filter_map(|pending| pending.due).min()
+        let free = self
+            .pending
+            .values()
+            .filter(|pending| !self.withheld.holds(&pending.event.facts));
+        free.filter_map(|pending| pending.due).min()
     }
 
     /// Hands out what is due, earliest first.
@@ -152,6 +227,7 @@ impl Outbox {
         let mut due: Vec<(OffsetDateTime, DeliveryId)> = self
             .pending
             .iter()
+            .filter(|(_, pending)| !self.withheld.holds(&pending.event.facts))
             .filter_map(|(id, pending)| pending.due.filter(|due| *due <= now).map(|due| (due, *id)))
             .collect();
         due.sort_unstable();
@@ -171,6 +247,21 @@ impl Outbox {
         let expired = next - pending.first_due > TIME_TO_LIVE;
         if never_retried(outcome) || expired || pending.attempts >= MAX_ATTEMPTS {
             if let Some(pending) = self.pending.remove(&id) {
+                if let Some(container) = pending.subscription.dead_letter.clone() {
+                    self.dead.push(DeadLetter {
+                        due: now + super::dead_letter::DELAY,
+                        given_up_at: now,
+                        container,
+                        name: format!("{}|{}", id.0, pending.event.facts.id),
+                        subscription: pending.subscription.name.clone(),
+                        schema: pending.subscription.schema,
+                        body: pending.body.clone(),
+                        attempts: pending.attempts,
+                        last: outcome,
+                        expired,
+                        published: pending.event.facts.at,
+                    });
+                }
                 self.undelivered.push(Undelivered {
                     subscription: pending.subscription.name,
                     body: pending.body,
@@ -183,13 +274,30 @@ impl Outbox {
         pending.due = Some(next);
     }
 
-    fn queue(&mut self, subscription: EventSubscription, body: Bytes, due: OffsetDateTime) {
+    /// Who wants an event, and in which words.
+    fn bodies(&self, event: &Emitted, account: &str, tenant: Uuid) -> Vec<(EventSubscription, Bytes)> {
+        let id = event.facts.id;
+        self.subscriptions
+            .iter()
+            .filter(|subscription| wants(subscription, &event.facts.operation_name))
+            .map(|subscription| {
+                let body = match subscription.schema {
+                    EventSchema::EventGrid => event.draft.event_grid(id, account, tenant),
+                    EventSchema::CloudEvents => event.draft.cloud_event(id, account, tenant),
+                };
+                (subscription.clone(), Bytes::from(body.to_string()))
+            })
+            .collect()
+    }
+
+    fn queue(&mut self, subscription: EventSubscription, event: Arc<Emitted>, body: Bytes, due: OffsetDateTime) {
         let id = DeliveryId(self.next);
         self.next += 1;
         self.pending.insert(
             id,
             Pending {
                 subscription,
+                event,
                 body,
                 first_due: due,
                 due: Some(due),

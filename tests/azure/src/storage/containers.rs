@@ -29,6 +29,37 @@ pub(super) struct Container {
 }
 
 impl Container {
+    pub(super) fn empty(stamps: &mut Stamps, now: OffsetDateTime) -> Self {
+        Self {
+            etag: stamps.etag(now),
+            modified: now,
+            metadata: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            staged: Staged::default(),
+        }
+    }
+
+    /// Puts a whole blob in place, whatever was there.
+    pub(super) fn place(
+        &mut self,
+        stamps: &mut Stamps,
+        name: &str,
+        content_type: &str,
+        content: Bytes,
+        now: OffsetDateTime,
+    ) {
+        let blob = Blob {
+            content,
+            content_type: content_type.to_owned(),
+            metadata: BTreeMap::new(),
+            etag: stamps.etag(now),
+            created: now,
+            modified: now,
+            lease: None,
+        };
+        self.blobs.insert(name.to_owned(), blob);
+    }
+
     pub(super) fn lease_ends(&self) -> impl Iterator<Item = OffsetDateTime> + '_ {
         self.blobs.values().filter_map(Blob::lease_turns)
     }
@@ -89,11 +120,8 @@ fn create(
         ));
     }
     let container = Container {
-        etag: stamps.etag(now),
-        modified: now,
         metadata: call.metadata(),
-        blobs: BTreeMap::new(),
-        staged: Staged::default(),
+        ..Container::empty(stamps, now)
     };
     let reply = Reply::new(201).version(&container.etag, now);
     containers.insert(name.to_owned(), container);

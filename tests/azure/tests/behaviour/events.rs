@@ -15,6 +15,7 @@ fn subscribe(bench: &mut Bench, schema: EventSchema, operation: &str) {
         } else {
             vec![operation.to_owned()]
         },
+        dead_letter: Some("dead-letters".to_owned()),
     });
 }
 

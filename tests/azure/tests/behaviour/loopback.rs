@@ -26,6 +26,7 @@ async fn a_cluster_made_in_scaled_time_is_told_to_a_webhook_and_read_over_http()
         endpoint,
         schema: EventSchema::EventGrid,
         operation_names: vec!["Microsoft.ContainerService/managedClusters/write".to_owned()],
+        dead_letter: None,
     });
     let azure = Arc::new(Mutex::new(azure));
     let served = serve(azure.clone(), WallClock::starting_at(START, 2000.0))

@@ -12,6 +12,8 @@ mod conflicts;
 #[cfg(test)]
 mod deletes;
 #[cfg(test)]
+mod event_control;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod firewall;
