@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::address::{self, Wrong};
+use super::drift;
+use super::events;
 use super::hub::region;
 use super::rules::{IpProtocol, NetworkRule, OperatorRules};
 use super::{Config, ConfigError, Credential, Hub, ingress};
@@ -35,7 +37,23 @@ pub(super) fn check(config: &Config) -> Checked {
     }
     check_hubs_apart(&config.hubs)?;
     check_scope(config)?;
-    check_credential(&config.credential)
+    check_credential(&config.credential)?;
+    check_drift_and_events(config)
+}
+
+fn check_drift_and_events(config: &Config) -> Checked {
+    if let Some(problem) = drift::wrong(&config.drift.schedule) {
+        return refuse("drift.schedule", problem, drift::ALLOWED);
+    }
+    let container = &config.events.dead_letter_container;
+    if events::is_container(container) {
+        return Ok(());
+    }
+    refuse(
+        "events.dead_letter_container",
+        format!("{container:?} is no name for a container"),
+        "3 to 63 lower-case letters, digits and single dashes, beginning and ending with a letter or digit",
+    )
 }
 
 /// Names are made of the prefix, a dash, a kind, a dash and ten digits, and Azure takes 80 characters at most.

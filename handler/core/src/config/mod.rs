@@ -6,7 +6,9 @@
 mod address;
 mod check;
 mod credential;
+mod drift;
 mod error;
+mod events;
 mod hub;
 mod ingress;
 mod overlay;
@@ -18,7 +20,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use credential::Credential;
+pub use drift::Drift;
 pub use error::ConfigError;
+pub use events::Events;
 pub use hub::{Hub, WorkloadEgress, same_location};
 pub use ingress::{AddressSource, Ingress, IngressTarget};
 pub use overlay::PREFIX as OVERLAY_PREFIX;
@@ -46,6 +50,12 @@ pub struct Config {
     /// How the handler proves to Azure who it is.
     #[serde(default)]
     pub credential: Credential,
+    /// When everything is looked at again.
+    #[serde(default)]
+    pub drift: Drift,
+    /// Where Event Grid leaves what it could not deliver.
+    #[serde(default)]
+    pub events: Events,
 }
 
 /// What Hubward may do with its plans.

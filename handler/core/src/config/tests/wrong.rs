@@ -76,6 +76,16 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "naming.prefix = \"abcdefghijabcdefghijabcdefghij1\"\nmode =",
     ),
     ("prefix empty", "mode =", "naming.prefix = \"\"\nmode ="),
+    (
+        "schedule of five fields",
+        "mode =",
+        "drift.schedule = \"*/30 * * * *\"\nmode =",
+    ),
+    (
+        "container with capitals",
+        "mode =",
+        "events.dead_letter_container = \"DeadLetters\"\nmode =",
+    ),
     ("hub name with capitals", "hubs.main", "hubs.Main"),
     (
         "group priority",
