@@ -248,8 +248,13 @@ impl Arm {
         })
     }
 
+    /// What carries the requests.
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
     /// The URL of a path on the endpoint.
-    fn url(&self, path: &str, api: &str) -> Result<Url, ArmError> {
+    pub(super) fn url(&self, path: &str, api: &str) -> Result<Url, ArmError> {
         let unsendable = |reason: &str| ArmError::Unsendable {
             target: path.to_owned(),
             reason: reason.to_owned(),
@@ -297,7 +302,7 @@ fn provider_of(path: &str) -> &str {
     ""
 }
 
-fn list_malformed(path: &str, answer: &Answer, reason: &str) -> ArmError {
+pub(super) fn list_malformed(path: &str, answer: &Answer, reason: &str) -> ArmError {
     ArmError::Malformed {
         target: path.to_owned(),
         reason: reason.to_owned(),

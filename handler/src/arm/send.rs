@@ -99,7 +99,8 @@ impl Sender {
     /// [`ArmError::Unreachable`], [`ArmError::NoToken`], or [`ArmError::Unsendable`] if no answer could be had.
     pub async fn exchange(&self, method: Method, url: &Url, body: Option<Bytes>) -> Result<Answer, ArmError> {
         let draw = self.draw();
-        let read = method == Method::Get;
+        // The only POST of this client is a query.
+        let read = matches!(method, Method::Get | Method::Post);
         let mut tried = 0;
         loop {
             tried += 1;
@@ -118,6 +119,11 @@ impl Sender {
             }
             self.clock.sleep(pause_before(tried, draw)).await;
         }
+    }
+
+    /// Waits for a few Azure seconds, as a quota asks.
+    pub async fn pause(&self, span: Duration) {
+        self.clock.sleep(span).await;
     }
 
     /// The present instant, in Azure time.

@@ -1,5 +1,6 @@
 //! Requirements on the ARM client, against a scripted transport. Bodies and headers have the shape of recorded traffic.
 
+mod graph;
 mod lists;
 mod operations;
 mod reads;
