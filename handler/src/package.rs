@@ -8,6 +8,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hubward_core::config::Drift;
+use serde_json::Value;
+
 /// The executable's name in the script root; `host.json` names it.
 pub const EXECUTABLE: &str = "hubward";
 /// The configuration's name in the script root.
@@ -15,11 +18,12 @@ pub const CONFIG: &str = "hubward.toml";
 
 const HOST_JSON: &str = include_str!("../../host.json");
 /// Folder name and `function.json` of every function.
-const FUNCTIONS: [(&str, &str); 2] = [
+const FUNCTIONS: [(&str, &str); 3] = [
     (
         "ClusterEvents",
         include_str!("../../functions/ClusterEvents/function.json"),
     ),
+    ("DriftTimer", include_str!("../../functions/DriftTimer/function.json")),
     ("Work", include_str!("../../functions/Work/function.json")),
 ];
 
@@ -73,11 +77,17 @@ pub enum PackageError {
 /// Writes `host.json`, every function's folder, the executable and, if given, the configuration into `target`.
 ///
 /// The host finds only direct subfolders that hold a `function.json`, so the folders stand at the top. A root of ours is written
-/// over; its configuration stays if none is given.
+/// over; its configuration stays if none is given. The timer gets the `schedule` of the configuration, because the host reads it
+/// from nowhere but `function.json`.
 ///
 /// # Errors
 /// [`PackageError`]; nothing is written if the target is not ours or a source is missing.
-pub fn assemble(target: &Path, executable: &Path, config: Option<&Path>) -> Result<ScriptRoot, PackageError> {
+pub fn assemble(
+    target: &Path,
+    executable: &Path,
+    config: Option<&Path>,
+    schedule: &Drift,
+) -> Result<ScriptRoot, PackageError> {
     require_file("executable", executable)?;
     if let Some(config) = config {
         require_file("configuration", config)?;
@@ -90,7 +100,7 @@ pub fn assemble(target: &Path, executable: &Path, config: Option<&Path>) -> Resu
     for (name, function_json) in FUNCTIONS {
         let folder = target.join(name);
         create_folder(&folder)?;
-        place_text(&folder.join("function.json"), function_json)?;
+        place_text(&folder.join("function.json"), &scheduled(function_json, schedule))?;
     }
     if let Some(config) = config {
         place_copy(config, &target.join(CONFIG), Mode::Readable)?;
@@ -101,6 +111,21 @@ pub fn assemble(target: &Path, executable: &Path, config: Option<&Path>) -> Resu
         executable: target.join(EXECUTABLE),
         functions: FUNCTIONS.iter().map(|(name, _)| *name).collect(),
     })
+}
+
+/// The text with the configured schedule in its timer, if it has one.
+fn scheduled(function_json: &str, drift: &Drift) -> String {
+    let Ok(mut function) = serde_json::from_str::<Value>(function_json) else {
+        return function_json.to_owned();
+    };
+    let timer = function["bindings"]
+        .as_array_mut()
+        .and_then(|bindings| bindings.iter_mut().find(|binding| binding["type"] == "timerTrigger"));
+    let Some(timer) = timer else {
+        return function_json.to_owned();
+    };
+    timer["schedule"] = drift.schedule.as_str().into();
+    format!("{function:#}\n")
 }
 
 fn require_file(what: &'static str, path: &Path) -> Result<(), PackageError> {
@@ -148,9 +173,9 @@ fn starts_our_executable(host_json: &Path) -> bool {
     let Ok(text) = fs::read_to_string(host_json) else {
         return false;
     };
-    let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let document: Value = serde_json::from_str(&text).unwrap_or_default();
     let named = document.pointer("/customHandler/description/defaultExecutablePath");
-    named.and_then(serde_json::Value::as_str) == Some(EXECUTABLE)
+    named.and_then(Value::as_str) == Some(EXECUTABLE)
 }
 
 #[derive(Clone, Copy)]
@@ -212,7 +237,11 @@ fn failed(doing: &'static str, path: &Path, source: io::Error) -> PackageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
+
+    fn assemble(target: &Path, executable: &Path, config: Option<&Path>) -> Result<ScriptRoot, PackageError> {
+        super::assemble(target, executable, config, &Drift::default())
+    }
 
     fn executable(folder: &Path) -> PathBuf {
         let path = folder.join("built");
@@ -259,6 +288,7 @@ mod tests {
             files_under(&target),
             [
                 "ClusterEvents/function.json",
+                "DriftTimer/function.json",
                 "Work/function.json",
                 "host.json",
                 "hubward",
@@ -266,7 +296,7 @@ mod tests {
             ]
         );
         assert_eq!(fs::read_to_string(target.join("hubward.toml")).unwrap(), "a = 1");
-        assert_eq!(root.functions, ["ClusterEvents", "Work"]);
+        assert_eq!(root.functions, ["ClusterEvents", "DriftTimer", "Work"]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -274,6 +304,25 @@ mod tests {
                 fs::metadata(&root.executable).unwrap().permissions().mode() & 0o777,
                 0o755
             );
+        }
+    }
+
+    #[test]
+    fn the_timer_of_the_script_root_has_the_configured_schedule() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("root");
+        let drift = Drift {
+            schedule: "0 0 6 * * Mon-Fri".to_owned(),
+        };
+        super::assemble(&target, &executable(folder.path()), None, &drift).unwrap();
+        let read = |name: &str| fs::read_to_string(target.join(name).join("function.json")).unwrap();
+        let timer: Value = serde_json::from_str(&read("DriftTimer")).unwrap();
+        assert_eq!(timer["bindings"][0]["schedule"], "0 0 6 * * Mon-Fri");
+        assert_eq!(timer["bindings"][0]["type"], "timerTrigger");
+        for (name, text) in FUNCTIONS {
+            if name != "DriftTimer" {
+                assert_eq!(read(name), text, "{name} has no schedule to change");
+            }
         }
     }
 

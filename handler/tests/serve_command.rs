@@ -94,7 +94,11 @@ async fn the_packaged_script_root_runs_on_the_host() {
     )
     .await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("with ClusterEvents, Work"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("with ClusterEvents, DriftTimer, Work"),
+        "{}",
+        ended.stderr
+    );
 
     let (azure, settings) = azure();
     let served = loopback::serve(azure, clock()).await.unwrap();
@@ -102,7 +106,7 @@ async fn the_packaged_script_root_runs_on_the_host() {
     host.ready().await.unwrap();
     assert_eq!(host.function_errors().len(), 0, "{:?}", host.function_errors());
     let names: Vec<&str> = host.functions().iter().map(|function| function.name.as_str()).collect();
-    assert_eq!(names, ["ClusterEvents", "Work"]);
+    assert_eq!(names, ["ClusterEvents", "DriftTimer", "Work"]);
 
     // An event of somebody else's is answered and dropped by the handler itself.
     let event = r#"[{"id":"1","topic":"/","subject":"/a","eventType":"Other.Event","eventTime":"2026-01-05T08:00:00Z","data":{},"dataVersion":"1","metadataVersion":"1"}]"#;

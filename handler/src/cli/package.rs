@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use hubward_core::config::Drift;
+
 use super::configuration::File;
 use super::{Exit, tell};
-use crate::package::assemble;
+use crate::package::{CONFIG, assemble};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -33,14 +35,21 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn write(arguments: &Arguments) -> Result<String, String> {
-    if let Some(path) = &arguments.config {
+    // The configuration of an earlier script root stays there if none is named, and its schedule with it.
+    let kept = arguments.dir.join(CONFIG);
+    let config = match &arguments.config {
+        Some(path) => Some(path),
+        None => Some(&kept).filter(|path| path.is_file()),
+    };
+    let drift = match config {
         // The overlay of this shell is not the one of the deployment.
-        File::of_option(path)
-            .load(&BTreeMap::new())
-            .map_err(|refused| refused.to_string())?;
-    }
+        Some(path) => File::of_option(path).load(&BTreeMap::new()).map(|config| config.drift),
+        None => Ok(Drift::default()),
+    };
+    let drift = drift.map_err(|refused| refused.to_string())?;
     let executable = std::env::current_exe().map_err(|error| format!("this executable cannot be found: {error}"))?;
-    let root = assemble(&arguments.dir, &executable, arguments.config.as_deref()).map_err(|error| error.to_string())?;
+    let root = assemble(&arguments.dir, &executable, arguments.config.as_deref(), &drift)
+        .map_err(|error| error.to_string())?;
     Ok(format!(
         "wrote {} with {}",
         root.path.display(),

@@ -2,6 +2,7 @@
 //! elsewhere.
 
 pub mod cluster_events;
+pub mod drift_timer;
 pub mod work;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use crate::app::App;
 use crate::host::{Functions, Invocation, Reply};
 
 /// The function names, as their folders are called.
-pub const NAMES: [&str; 2] = ["ClusterEvents", "Work"];
+pub const NAMES: [&str; 3] = ["ClusterEvents", "DriftTimer", "Work"];
 
 /// Those that a client calls over HTTP, with a function key.
 pub const HTTP_NAMES: [&str; 0] = [];
@@ -20,6 +21,7 @@ impl Functions for App {
     async fn invoke(&self, invocation: Invocation) -> Reply {
         match invocation.function.as_str() {
             "ClusterEvents" => cluster_events::run(self, &invocation).await,
+            "DriftTimer" => drift_timer::run(self).await,
             "Work" => work::run(self, &invocation).await,
             other => Reply::Failed {
                 reason: format!("there is no function {other}"),

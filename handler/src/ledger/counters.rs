@@ -63,6 +63,9 @@ pub struct KeyDocument {
     /// How many looks in a row found the same to do and could do none of it.
     #[serde(default)]
     pub unchanged: u32,
+    /// True while nobody but the first sweep wishes anything: its looks write nothing.
+    #[serde(default)]
+    pub look_only: bool,
 }
 
 impl Document for KeyDocument {

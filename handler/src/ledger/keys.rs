@@ -93,6 +93,10 @@ pub struct KeyLease {
     pub delete_seen_at: Option<OffsetDateTime>,
     /// Since when no look has found the cluster.
     pub absent_since: Option<OffsetDateTime>,
+    /// Why the last wish came.
+    pub cause: String,
+    /// True if nothing may be written: only the first sweep wished for this look.
+    pub look_only: bool,
     turn: u64,
     last_plan: String,
     unchanged: u32,
@@ -124,11 +128,13 @@ impl KeyLease {
     }
 }
 
-/// What an event tells beside that something happened.
-#[derive(Debug, Clone, Copy)]
+/// What an event or the sweep tells beside that something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// No more than that.
     Nothing,
+    /// Nothing happened, and nothing may be written.
+    LookOnly,
     /// The cluster was created then.
     Created(OffsetDateTime),
     /// The cluster, or its resource group, was deleted then.
@@ -171,6 +177,14 @@ impl Keys {
     /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`]: the wish must be made again.
     pub async fn request(&self, kind: WorkKind, key: &str, cause: &str) -> Result<(), LedgerError> {
         self.count(kind, key, cause, Told::Nothing).await
+    }
+
+    /// As [`Keys::request`], for a look that writes nothing. A key that is owed anyway keeps its own wish, which may write.
+    ///
+    /// # Errors
+    /// As [`Keys::request`].
+    pub async fn request_look(&self, kind: WorkKind, key: &str, cause: &str) -> Result<(), LedgerError> {
+        self.count(kind, key, cause, Told::LookOnly).await
     }
 
     /// As [`Keys::request`], for an event that says that the cluster was created `at` that time; the key remembers it.
@@ -234,6 +248,9 @@ impl Keys {
         let now = self.clock.now();
         self.documents
             .change(&name_of(key), |present: Option<&KeyDocument>| {
+                if told == Told::LookOnly && present.is_some_and(|document| document.is_owed() && !document.look_only) {
+                    return None;
+                }
                 let mut document = present.cloned().unwrap_or_else(|| KeyDocument {
                     key: key.to_owned(),
                     kind,
@@ -252,6 +269,7 @@ impl Keys {
                     parked_until: None,
                     last_plan: String::new(),
                     unchanged: 0,
+                    look_only: false,
                 });
                 if !document.is_owed() {
                     document.owed_since = Some(now);
@@ -260,10 +278,11 @@ impl Keys {
                 // Somebody saw something happen: what was left unchanged until now may change at once.
                 document.unchanged = 0;
                 match told {
-                    Told::Nothing => {}
+                    Told::Nothing | Told::LookOnly => {}
                     Told::Created(at) => document.create_seen_at = document.create_seen_at.max(Some(at)),
                     Told::Deleted(at) => document.delete_seen_at = document.delete_seen_at.max(Some(at)),
                 }
+                document.look_only = told == Told::LookOnly;
                 document.kind = kind;
                 document.requested_at = now;
                 cause.clone_into(&mut document.cause);
@@ -299,6 +318,8 @@ impl Keys {
                 create_seen_at: document.create_seen_at,
                 delete_seen_at: document.delete_seen_at,
                 absent_since: document.absent_since,
+                cause: document.cause,
+                look_only: document.look_only,
                 last_plan: document.last_plan,
                 unchanged: document.unchanged,
                 lease,
@@ -387,9 +408,17 @@ impl Keys {
     /// # Errors
     /// [`LedgerError::Storage`], [`LedgerError::TooMany`].
     pub async fn owed(&self) -> Result<Listing<KeyDocument>, LedgerError> {
-        let mut listing = self.documents.all::<KeyDocument>(KeyDocument::FOLDER).await?;
+        let mut listing = self.all().await?;
         listing.documents.retain(KeyDocument::is_owed);
         Ok(listing)
+    }
+
+    /// The counters of every key that was ever wished for.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`], [`LedgerError::TooMany`].
+    pub async fn all(&self) -> Result<Listing<KeyDocument>, LedgerError> {
+        self.documents.all(KeyDocument::FOLDER).await
     }
 
     async fn due(&self, message: &WorkMessage) -> Result<Option<KeyDocument>, LedgerError> {

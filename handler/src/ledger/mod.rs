@@ -21,6 +21,7 @@ pub mod outcomes;
 pub mod queue;
 pub mod shared_key;
 pub mod store;
+pub mod sweeps;
 
 #[cfg(test)]
 mod interleavings;
@@ -50,6 +51,7 @@ use operations::Operations;
 use outcomes::Outcomes;
 use queue::{Outbox, WorkQueue};
 use store::Store;
+use sweeps::Sweeps;
 
 /// The container that holds every document and lease.
 pub const CONTAINER: &str = "hubward";
@@ -76,6 +78,8 @@ pub struct Ledger {
     pub outcomes: Outcomes,
     /// When this installation began.
     pub installed: Installed,
+    /// The sweeps.
+    pub sweeps: Sweeps,
 }
 
 impl Ledger {
@@ -122,7 +126,8 @@ impl Ledger {
             footprints: Footprints::new(documents.clone()),
             archive: Archive::new(documents.clone()),
             outcomes: Outcomes::new(documents.clone()),
-            installed: Installed::new(documents),
+            installed: Installed::new(documents.clone()),
+            sweeps: Sweeps::new(documents),
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum WorkKind {
     Hub,
     /// A cluster that is gone.
     Offboard,
+    /// Finding every cluster concerned and wishing a look at each.
+    Sweep,
 }
 
 /// One message of the work queue.

@@ -41,6 +41,14 @@ pub(super) fn message(message: &Message, text: &str, now: OffsetDateTime) -> Val
     json!({"Data": {"message": encoded(&json!(text))}, "Metadata": metadata})
 }
 
+/// A tick, for a `timerTrigger` named `timer`.
+pub(super) fn timer(now: OffsetDateTime) -> Value {
+    json!({
+        "Data": {"timer": {"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}},
+        "Metadata": {"sys": system("DriftTimer", now)},
+    })
+}
+
 fn encoded(value: &Value) -> Value {
     match value {
         Value::Object(_) => value.clone(),

@@ -63,6 +63,8 @@ pub(super) enum Flight {
     Events(Option<DeliveryId>),
     /// A message of the work queue.
     Work(Message),
+    /// A tick of the timer; nobody waits for its outcome.
+    Timer,
 }
 
 impl Host {
@@ -126,7 +128,7 @@ impl Stage {
                 (Flight::Events(Some(id)), Crash::Process) => azure.delivered(id, DeliveryOutcome::Status(500), now),
                 (Flight::Events(Some(id)), Crash::Machine) => azure.delivered(id, DeliveryOutcome::NoAnswer, now),
                 (Flight::Work(message), Crash::Process) => queue::failed(&mut azure, &message, now)?,
-                (Flight::Events(None), _) | (Flight::Work(_), Crash::Machine) => {}
+                (Flight::Events(None) | Flight::Timer, _) | (Flight::Work(_), Crash::Machine) => {}
             }
         }
         Ok(())
@@ -143,6 +145,17 @@ impl Stage {
         }
         self.clock.sleep(NEW_MACHINE).await;
         self.start_app().await
+    }
+
+    /// The timer's time has come. It never comes by itself on the stage, or a run would not come to rest.
+    ///
+    /// # Errors
+    /// [`StageError::NoApp`] while no app is running.
+    pub fn tick(&mut self) -> Result<(), StageError> {
+        let app = self.app.clone().ok_or(StageError::NoApp("the timer ticked"))?;
+        let body = envelope::timer(self.now());
+        self.host.launch(app, "DriftTimer", vec![body], Flight::Timer);
+        Ok(())
     }
 
     /// Puts a message into the work queue, as somebody with the storage account's key could.
@@ -211,6 +224,7 @@ impl Stage {
         let function = match flight {
             Flight::Events(_) => "ClusterEvents",
             Flight::Work(_) => "Work",
+            Flight::Timer => "DriftTimer",
         };
         let all_done = replies.iter().all(|reply| matches!(reply, Reply::Done { .. }));
         for reply in replies {
@@ -233,7 +247,7 @@ impl Stage {
                 azure.delivered(id, DeliveryOutcome::Status(status), now);
                 Ok(())
             }
-            Flight::Events(None) => Ok(()),
+            Flight::Events(None) | Flight::Timer => Ok(()),
             Flight::Work(message) if all_done => queue::delete(&mut azure, &message, now),
             Flight::Work(message) => queue::failed(&mut azure, &message, now),
         }

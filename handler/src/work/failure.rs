@@ -70,6 +70,8 @@ async fn keep(app: &App, lease: &KeyLease, line: &str, finding: Option<Finding>)
             let state = if person { State::Failed } else { State::Waiting };
             write(app, &lease.key, &Report::of_failure(state, line, finding)).await
         }
+        // It tells about no resource; its own note says what it could not do once it has come to its end.
+        WorkKind::Sweep => Ok(()),
     }
 }
 

@@ -14,9 +14,9 @@ use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, Wait, plan_hub};
 use time::OffsetDateTime;
 
-use super::Next;
 use super::failure::{Failure, of_fault, pause_after};
 use super::outcome::{HubReport, HubState, write_hub};
+use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Running, apply, resume};
 use crate::ledger::keys::KeyLease;
@@ -65,6 +65,12 @@ pub(super) async fn look(
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let contributed = contributed(app, hub).await?;
     let plan = plan_hub(&estate, config, hub, &contributed.contributions, &[]);
+    if lease.look_only {
+        write_hub(app, hub, &HubReport::of_plan(&plan)).await?;
+        return Ok(Next::Settled {
+            line: LOOKED.to_owned(),
+        });
+    }
     if let Some(after) = linger(app.clock.now(), &plan, lease.owed_since) {
         return Ok(Next::Wait {
             after,

@@ -10,6 +10,7 @@ mod failure;
 mod hub;
 mod outcome;
 mod spoke;
+pub mod sweep;
 
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub use outcome::{HubReport, HubState, Report};
 /// For how long a look begins further steps; then it leaves the rest to the next one. The host would end an invocation that
 /// lasts for minutes, and everything it holds with it.
 const LOOK: Duration = Duration::from_secs(45);
+
+/// What the log says of a look that only the first sweep wished.
+const LOOKED: &str = "looked at only, because the first sweep writes nothing";
 
 /// What comes after a look. Durations are Azure seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +62,12 @@ pub async fn look(app: &App, lease: &mut KeyLease) -> Next {
             };
         }
     };
+    tracing::info!(key = lease.key, cause = lease.cause, "looking");
     let deadline = app.clock.now() + LOOK;
     let looked = match lease.kind {
         WorkKind::Spoke | WorkKind::Offboard => spoke::look(app, config, lease, deadline).await,
         WorkKind::Hub => hub::look(app, config, lease, deadline).await,
+        WorkKind::Sweep => sweep::look(app, config, lease, deadline).await,
     };
     match looked {
         Ok(next) => next,

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use time::OffsetDateTime;
 
-use super::Next;
 use super::failure::{Failure, of_fault, pause_after};
 use super::outcome::{Report, write};
+use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply, resume};
 use crate::ledger::keys::{KeyLease, retry_delay};
@@ -60,6 +60,12 @@ pub(super) async fn look(
     let subject = Subject::Spoke { cluster: id.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let plan = plan_spoke(&estate, config, &id, &Known::at(now, age));
+    if lease.look_only {
+        write(app, key, &Report::of_plan(&plan)).await?;
+        return Ok(Next::Settled {
+            line: LOOKED.to_owned(),
+        });
+    }
     if let Some(footprint) = &plan.footprint {
         app.ledger.footprints.grow(footprint).await?;
     }

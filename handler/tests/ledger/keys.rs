@@ -148,3 +148,85 @@ async fn a_delayed_message_is_hidden_for_azure_seconds_on_the_wire() {
     // The lease was given back, so the next thing to happen is the message's time: 20 s, rounded up.
     assert_eq!(bench.storage().next_event(), Some(START + Duration::from_secs(20)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_of_the_first_sweep_writes_nothing_until_anybody_else_wishes() {
+    let bench = Bench::new().await;
+    let keys = &bench.ledger.keys;
+    keys.request_look(WorkKind::Spoke, CLUSTER, "drift sweep")
+        .await
+        .unwrap();
+    let lease = bench.leased(&fresh()).await;
+    assert!(lease.look_only);
+    assert_eq!(lease.cause, "drift sweep");
+    bench.wish().await;
+    assert_eq!(
+        keys.finish(lease).await.unwrap(),
+        Finish::More,
+        "the event's wish came meanwhile"
+    );
+    let lease = bench.leased(&fresh()).await;
+    assert!(!lease.look_only);
+    assert_eq!(keys.finish(lease).await.unwrap(), Finish::Settled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_of_the_first_sweep_takes_nothing_from_a_wish_that_is_owed() {
+    let bench = Bench::new().await;
+    bench.wish().await;
+    bench
+        .ledger
+        .keys
+        .request_look(WorkKind::Spoke, CLUSTER, "drift sweep")
+        .await
+        .unwrap();
+    let document = bench.ledger.keys.get(CLUSTER).await.unwrap().unwrap();
+    assert_eq!((document.wanted, document.look_only), (1, false));
+    assert_eq!(document.cause, "event");
+    assert_eq!(bench.messages().len(), 2, "the message is sent: the first may be lost");
+    assert!(!bench.leased(&fresh()).await.look_only);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_waits_or_fails_still_writes_nothing_when_it_comes_again() {
+    let bench = Bench::new().await;
+    let keys = &bench.ledger.keys;
+    keys.request_look(WorkKind::Spoke, CLUSTER, "drift sweep")
+        .await
+        .unwrap();
+    let lease = bench.leased(&fresh()).await;
+    keys.retry(lease, FIRST_RETRY, "no way to Azure").await.unwrap();
+    bench.pass(FIRST_RETRY.as_secs()).await;
+    let turn = bench
+        .messages()
+        .into_iter()
+        .find(|message| message.turn.is_some())
+        .unwrap();
+    assert!(bench.leased(&turn).await.look_only);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_is_noted_from_its_beginning_to_its_end_and_goes_on_where_it_stopped() {
+    let bench = Bench::new().await;
+    let sweeps = &bench.ledger.sweeps;
+    assert_eq!(sweeps.get("sweep").await.unwrap(), None);
+    let first = sweeps.begin("sweep", START).await.unwrap();
+    assert_eq!((first.finished, first.first_started_at), (0, START));
+    sweeps.reached("sweep", "b").await.unwrap();
+    bench.pass(60).await;
+    let again = sweeps.begin("sweep", bench.clock.now()).await.unwrap();
+    assert_eq!(again.reached.as_deref(), Some("b"));
+    assert_eq!(again.last_started_at, START, "it goes on, it does not begin anew");
+    sweeps
+        .finish("sweep", 7, Some("no graph"), bench.clock.now())
+        .await
+        .unwrap();
+    let second = sweeps.begin("sweep", bench.clock.now()).await.unwrap();
+    assert_eq!((second.finished, second.clusters, second.reached), (1, 7, None));
+    assert_eq!(second.trouble.as_deref(), Some("no graph"));
+    assert_eq!(
+        (second.first_started_at, second.last_started_at),
+        (START, bench.clock.now())
+    );
+    assert_eq!(sweeps.get("fix").await.unwrap(), None, "each key has its own note");
+}

@@ -97,6 +97,12 @@ impl Rig {
         self.sure(sent);
     }
 
+    /// The timer's time has come.
+    pub fn tick(&mut self) {
+        let ticked = self.stage.tick();
+        self.sure(ticked);
+    }
+
     /// Puts a message into the work queue, as somebody with the storage account's key could.
     pub fn put_message(&mut self, body: &Value) {
         let put = self.stage.put_message(body);

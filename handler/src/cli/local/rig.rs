@@ -80,7 +80,12 @@ impl Rig {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(text.as_bytes())?;
         let script_root = folder.path().join("script-root");
-        let root = crate::package::assemble(&script_root, &std::env::current_exe()?, Some(file.path()))?;
+        let root = crate::package::assemble(
+            &script_root,
+            &std::env::current_exe()?,
+            Some(file.path()),
+            &config.drift,
+        )?;
 
         let connection = connection_string(&world, &served);
         let (sender, receiver) = mpsc::unbounded_channel();
