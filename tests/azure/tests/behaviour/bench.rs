@@ -111,6 +111,7 @@ impl Bench {
             endpoint: "http://127.0.0.1:1/events".to_owned(),
             schema: EventSchema::CloudEvents,
             operation_names: vec![],
+            dead_letter: None,
         });
     }
 
