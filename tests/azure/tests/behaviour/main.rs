@@ -28,6 +28,8 @@ mod operations;
 #[cfg(test)]
 mod peering;
 #[cfg(test)]
+mod principals;
+#[cfg(test)]
 mod recordings;
 #[cfg(test)]
 mod replacement;
