@@ -65,6 +65,11 @@ impl Azure {
             }
             return Ok(Reply::new(200, Backend::Resources, Some(render(existing))));
         }
+        // A name is taken in the whole directory, and a scope cannot be changed either [learn: role-assignments].
+        let named = |other: &Resource| other.path.name().eq_ignore_ascii_case(path.name());
+        if self.store.of_kind(Kind::RoleAssignment).any(named) {
+            return Err(self.update_not_permitted(path));
+        }
         self.require_principal(&wanted, &body)?;
         let twin = self
             .store

@@ -97,13 +97,14 @@ fn the_same_assignment_again_is_200_and_anything_else_under_its_name_is_refused(
     let other_principal = assign(&mut bench, &scope, 1, person);
     let body = wanted(&bench, READER, principal);
     let other_role = send(&mut bench, Method::PUT, &id(&scope, 1), Some(body));
-    for refused in [other_principal, other_role] {
+    let subnet = bench.azure.world().hub.firewall_subnet.clone();
+    let other_scope = assign(&mut bench, &subnet, 1, principal);
+    for refused in [other_principal, other_role, other_scope] {
         assert_eq!(refused.code(), "RoleAssignmentUpdateNotPermitted");
         assert!(matches!(refused.status, 400 | 409));
     }
     let twin = assign(&mut bench, &scope, 2, principal);
     assert_eq!((twin.status, twin.code()), (409, "RoleAssignmentExists"));
-    let subnet = bench.azure.world().hub.firewall_subnet.clone();
     assert_eq!(assign(&mut bench, &subnet, 2, principal).status, 201, "another scope");
 }
 
