@@ -20,7 +20,7 @@ use crate::person::Intent;
 use crate::storage::{self, Storage};
 use crate::store::{Store, text};
 use crate::trace::{Call, Counters, Principal, Trace};
-use crate::walk::{self, Packet, Walk};
+use crate::walk::{self, Inbound, Packet, Walk};
 use crate::world::{AddressPool, Grant, World};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -113,6 +113,11 @@ impl Azure {
     /// Walks a packet through what exists: the ground truth of reach and egress.
     pub fn walk(&self, packet: &Packet) -> Walk {
         walk::walk(&self.store, &self.internet, packet)
+    }
+
+    /// Walks a packet in from the internet through what exists, and its reply back.
+    pub fn walk_inbound(&self, packet: &Inbound) -> Walk {
+        walk::walk_inbound(&self.store, &self.internet, packet)
     }
 
     /// The storage account, for tests that look into it.

@@ -42,6 +42,7 @@ pub mod internet;
 mod kinds;
 mod person;
 mod render;
+mod services;
 pub mod storage;
 mod store;
 mod trace;
@@ -54,6 +55,7 @@ pub use documents::Documents;
 pub use events::{Delivery, DeliveryId, DeliveryOutcome, EmittedEvent, EventSchema, EventSubscription, Undelivered};
 pub use faults::{Fault, FaultEffect, NoAnswer};
 pub use internet::Internet;
+pub use services::{Exposure, Frontend, PendingService};
 pub use time::OffsetDateTime;
 pub use trace::{Call, CallKind, Counters, Principal};
 pub use world::{

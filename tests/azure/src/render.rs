@@ -229,7 +229,7 @@ pub(crate) fn public_ip_holder(store: &Store, id: &str) -> Option<(&'static str,
     None
 }
 
-/// What sits in a subnet: firewall instances and cluster nodes. A subnet with any cannot be deleted.
+/// What sits in a subnet: firewall instances, internal frontends and cluster nodes. A subnet with any cannot be deleted.
 pub(crate) fn subnet_ip_configurations(store: &Store, subnet: &str) -> Vec<Value> {
     let mut found = Vec::new();
     for firewall in store.of_kind(Kind::AzureFirewall) {
@@ -239,6 +239,13 @@ pub(crate) fn subnet_ip_configurations(store: &Store, subnet: &str) -> Vec<Value
                 found.push(json!({"id": format!("{}/azureFirewallIpConfigurations/{name}", firewall.path)}));
             }
         }
+    }
+    for balancer in store.of_kind(Kind::LoadBalancer) {
+        let frontends = array(&balancer.body, &["properties", "frontendIPConfigurations"]);
+        let inside = frontends
+            .iter()
+            .filter(|frontend| crate::services::sits_in(frontend, subnet));
+        found.extend(inside.map(|frontend| json!({"id": frontend["id"]})));
     }
     for cluster in store.of_kind(Kind::ManagedCluster) {
         for pool in array(&cluster.body, &["properties", "agentPoolProfiles"]) {

@@ -1,6 +1,7 @@
 //! Where the nodes of a cluster are: scale sets, their subnets and addresses. Nodes are no ARM documents here; this is what
 //! can be told of them from the cluster's document. Addresses that pods take from the VNet are not counted.
 
+use crate::ids::same_id;
 use crate::kinds::Kind;
 use crate::store::{Resource, Store, array, text};
 use ipnet::Ipv4Net;
@@ -48,6 +49,16 @@ pub(crate) fn nodes(store: &Store, cluster: &Resource) -> Vec<Node> {
         }
     }
     found
+}
+
+/// How many addresses of a subnet the nodes of all clusters hold.
+pub(crate) fn nodes_in(store: &Store, subnet: &str) -> u32 {
+    store
+        .of_kind(Kind::ManagedCluster)
+        .flat_map(counts)
+        .filter(|(its, _)| same_id(its, subnet))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 /// The subnet of a pool: the one it names, else the one of the VNet that AKS makes.

@@ -10,6 +10,7 @@ pub(crate) mod cluster_shape;
 pub(crate) mod kubenet;
 pub(crate) mod managed_cluster;
 pub(crate) mod nat_gateway;
+pub(crate) mod nat_rule;
 pub(crate) mod network_security_group;
 pub(crate) mod peering;
 pub(crate) mod public_ip;

@@ -4,6 +4,7 @@
 use crate::arm::errors::ArmError;
 use crate::ids::ArmPath;
 use crate::kinds::checks::{Accepted, Answer, Write, default_to, properties_mut};
+use crate::kinds::nat_rule;
 use crate::store::{array, text};
 use serde_json::{Map, Value, json};
 
@@ -63,7 +64,7 @@ fn judge_collection(path: &ArmPath, collection: &mut Value) -> Result<(), ArmErr
     let rules = collection.get_mut("rules").and_then(Value::as_array_mut);
     for rule in rules.into_iter().flatten() {
         if text(rule, &["ruleType"]) == Some("NatRule") {
-            refuse_nat_ports(&name, rule)?;
+            nat_rule::judge(path, &name, rule)?;
         }
         if let Some(rule) = rule.as_object_mut() {
             fill_arrays(rule);
@@ -113,22 +114,4 @@ fn refuse_priority(path: &ArmPath, what: &str, name: &str, priority: Option<&Val
             format!("Invalid priority value of {what} {name} in {path}. The priority must be between 100 and 65000."),
         )),
     }
-}
-
-/// DNAT ports end at 63999 [azure-domain 3.3]; code and text from azure-rest-api-specs#11831.
-fn refuse_nat_ports(collection: &str, rule: &Value) -> Result<(), ArmError> {
-    let name = text(rule, &["name"]).unwrap_or_default();
-    for port in array(rule, &["destinationPorts"]).iter().filter_map(Value::as_str) {
-        let mut ends = port.split('-').map(str::parse::<u32>);
-        if !ends.all(|end| matches!(end, Ok(1..=63_999))) {
-            return Err(ArmError::service(
-                400,
-                "FirewallPolicyRuleConditionInvalidPortOrRangeFormat",
-                format!(
-                    "Firewall Policy Rule Condition {collection}_{name}: Invalid port value or range. User ports must be in [1, 63999]"
-                ),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use super::firewall::Firewall;
 use super::nsg::Direction;
 use super::routes::{NextHop, choose};
 use super::topology::Place;
-use super::view::{address, id, is_below, items, last_part, name, number, resource_group, same, text};
+use super::view::{address, flag, id, is_below, items, last_part, name, number, resource_group, same, text};
 use super::{Flow, Lost, Protocol, ServiceTags, Walk, Walker};
 use crate::documents::Documents;
 use crate::internet::Internet;
@@ -114,6 +114,7 @@ impl Walker<'_> {
             }
         };
         self.deliver(&firewall.place, &vnet, &own)?;
+        self.enter_internal_frontend(&vnet, &own)?;
         Ok(own.from)
     }
 
@@ -130,14 +131,8 @@ impl Walker<'_> {
     fn enter_load_balancer(&mut self, public: &Value, flow: &Flow) -> Result<(), Lost> {
         let frontend = text(public, "/properties/ipConfiguration/id")
             .ok_or_else(|| Lost::new(name(public), "the public address is attached to nothing"))?;
-        self.require_listener(frontend, flow)?;
-        for subnet in self.node_subnets(frontend) {
-            let place = Place::find(self.documents, &subnet)?;
-            let node = Flow {
-                to: place.first_usable().unwrap_or(flow.to),
-                ..flow.clone()
-            };
-            self.pass_security_group(&place, Direction::Inbound, &node)?;
+        let floating = self.require_listener(frontend, flow)?;
+        for place in self.enter_nodes(frontend, floating, flow)? {
             let routes = self.effective_routes(&place);
             let route = choose(&routes, flow.from);
             let taken = route.map_or_else(|| "no route".to_owned(), |route| route.text());
@@ -152,7 +147,74 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn require_listener(&mut self, frontend: &str, flow: &Flow) -> Result<(), Lost> {
+    /// Through an internal frontend to the nodes behind it. They answer by the routes of their own subnets, which must lead
+    /// straight back. A private address that is no frontend's belongs to nothing that is simulated.
+    fn enter_internal_frontend(&mut self, vnet: &str, flow: &Flow) -> Result<(), Lost> {
+        let frontend = self
+            .internal_frontend(vnet, flow.to)
+            .ok_or_else(|| Lost::new(flow.to.to_string(), "nothing answers at the private address"))?;
+        let floating = self.require_listener(&frontend, flow)?;
+        for place in self.enter_nodes(&frontend, floating, flow)? {
+            let routes = self.effective_routes(&place);
+            let route = choose(&routes, flow.from);
+            let taken = route.map_or_else(|| "no route".to_owned(), |route| route.text());
+            let direct = matches!(
+                route.map(|route| &route.hop),
+                Some(NextHop::VnetLocal | NextHop::Peering(_))
+            );
+            if !direct {
+                return Err(Lost::new(
+                    place.name(),
+                    format!("asymmetric: the reply to {} takes route {taken}", flow.from),
+                ));
+            }
+            self.note(format!("reply from {} by route {taken}", place.name()));
+        }
+        Ok(())
+    }
+
+    /// Past the security groups of every node subnet behind a frontend, and of the nodes' own interfaces. With a floating
+    /// IP the packet still carries the frontend's address.
+    fn enter_nodes(&mut self, frontend: &str, floating: bool, flow: &Flow) -> Result<Vec<Place>, Lost> {
+        let mut places = Vec::new();
+        for subnet in self.node_subnets(frontend) {
+            let place = Place::find(self.documents, &subnet)?;
+            let node = match place.first_usable().filter(|_| !floating) {
+                Some(to) => Flow { to, ..flow.clone() },
+                None => flow.clone(),
+            };
+            self.pass_security_group(&place, Direction::Inbound, &node)?;
+            for group in self.interface_groups(frontend) {
+                self.pass_group(&group, &place, Direction::Inbound, &node)?;
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// Security groups of the node resource group: AKS puts its own on the nodes' interfaces.
+    fn interface_groups(&self, frontend: &str) -> Vec<Value> {
+        let group = resource_group(frontend).unwrap_or_default();
+        let mut found = self.documents.list("Microsoft.Network/networkSecurityGroups");
+        found.retain(|document| resource_group(id(document)).is_some_and(|its| same(its, group)));
+        found
+    }
+
+    /// The internal frontend with a private address in a network.
+    fn internal_frontend(&self, vnet: &str, wanted: Ipv4Addr) -> Option<String> {
+        let balancers = self.documents.list("Microsoft.Network/loadBalancers");
+        let mut frontends = balancers
+            .iter()
+            .flat_map(|balancer| items(balancer, "/properties/frontendIPConfigurations"));
+        let found = frontends.find(|frontend| {
+            address(frontend, "/properties/privateIPAddress") == Some(wanted)
+                && text(frontend, "/properties/subnet/id").is_some_and(|subnet| is_below(subnet, vnet))
+        })?;
+        Some(id(found).to_owned())
+    }
+
+    /// Requires a rule for the packet's port; whether it has a floating IP.
+    fn require_listener(&mut self, frontend: &str, flow: &Flow) -> Result<bool, Lost> {
         let balancer = self
             .documents
             .list("Microsoft.Network/loadBalancers")
@@ -164,13 +226,13 @@ impl Walker<'_> {
                     "the address belongs to no load balancer that exists",
                 )
             })?;
-        let listens = items(&balancer, "/properties/loadBalancingRules").iter().any(|rule| {
+        let rule = items(&balancer, "/properties/loadBalancingRules").iter().find(|rule| {
             let protocol = text(rule, "/properties/protocol").unwrap_or_default();
             text(rule, "/properties/frontendIPConfiguration/id").is_some_and(|its| same(its, frontend))
                 && number(rule, "/properties/frontendPort") == Some(i64::from(flow.port))
                 && (protocol.eq_ignore_ascii_case("All") || protocol.eq_ignore_ascii_case(flow.protocol.word()))
         });
-        if !listens {
+        let Some(rule) = rule else {
             return Err(Lost::new(
                 name(&balancer),
                 format!(
@@ -179,9 +241,9 @@ impl Walker<'_> {
                     flow.port
                 ),
             ));
-        }
+        };
         self.note(format!("load balancer {} takes {}", name(&balancer), flow.text()));
-        Ok(())
+        Ok(flag(rule, "/properties/enableFloatingIP", false))
     }
 
     /// The subnets of the cluster whose node resource group holds the frontend.
@@ -193,12 +255,25 @@ impl Walker<'_> {
             .iter()
             .filter(|cluster| text(cluster, "/properties/nodeResourceGroup").is_some_and(|its| same(its, group)))
             .flat_map(|cluster| items(cluster, "/properties/agentPoolProfiles"))
-            .filter_map(|pool| text(pool, "/vnetSubnetID"))
-            .map(str::to_owned)
+            .flat_map(|pool| match text(pool, "/vnetSubnetID") {
+                Some(named) => vec![named.to_owned()],
+                None => self.managed_subnets(group),
+            })
             .collect();
         subnets.sort();
         subnets.dedup();
         subnets
+    }
+
+    /// The subnets of the VNet that AKS made in a node resource group.
+    fn managed_subnets(&self, group: &str) -> Vec<String> {
+        let networks = self.documents.list("Microsoft.Network/virtualNetworks");
+        let own = networks
+            .iter()
+            .filter(|vnet| resource_group(id(vnet)).is_some_and(|its| same(its, group)));
+        own.flat_map(|vnet| items(vnet, "/properties/subnets"))
+            .map(|subnet| id(subnet).to_owned())
+            .collect()
     }
 
     fn public_document(&self, wanted: Ipv4Addr) -> Result<Value, Lost> {

@@ -31,10 +31,21 @@ impl Walker<'_> {
     pub(super) fn pass_security_group(&mut self, place: &Place, direction: Direction, flow: &Flow) -> Result<(), Lost> {
         let group =
             text(&place.subnet, "/properties/networkSecurityGroup/id").and_then(|group| self.documents.get(group));
-        let Some(group) = group else {
-            return Ok(());
-        };
-        let mut rules: Vec<&Value> = items(&group, "/properties/securityRules")
+        match group {
+            Some(group) => self.pass_group(&group, place, direction, flow),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges a packet by one security group, wherever it sits.
+    pub(super) fn pass_group(
+        &mut self,
+        group: &Value,
+        place: &Place,
+        direction: Direction,
+        flow: &Flow,
+    ) -> Result<(), Lost> {
+        let mut rules: Vec<&Value> = items(group, "/properties/securityRules")
             .iter()
             .filter(|rule| {
                 text(rule, "/properties/direction").is_some_and(|word| word.eq_ignore_ascii_case(direction.word()))
@@ -54,14 +65,14 @@ impl Walker<'_> {
         let verb = if allowed { "allows" } else { "denies" };
         self.note(format!(
             "security group {} rule {rule} {verb} {}",
-            name(&group),
+            name(group),
             flow.text()
         ));
         if allowed {
             Ok(())
         } else {
             Err(Lost::new(
-                name(&group),
+                name(group),
                 format!("security rule {rule} denies {}", flow.text()),
             ))
         }

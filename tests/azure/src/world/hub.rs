@@ -23,6 +23,8 @@ pub struct HubIds {
     pub firewall: String,
     /// Its own public address, for DNAT and management.
     pub firewall_public_ip: String,
+    /// Further public addresses of the firewall, from 203.0.113.31 on; none unless asked for.
+    pub ingress_public_ips: Vec<String>,
     /// Its policy, DNS proxy on.
     pub firewall_policy: String,
     /// The operators' own rule collection group.
@@ -60,6 +62,48 @@ impl World {
     }
 }
 
+impl World {
+    /// Attaches this many further public addresses to the firewall (at most 220), each by an ipConfiguration
+    /// `ingress-N` without a subnet, as the infrastructure team does for `ingress_addresses = provided`
+    /// [learn: firewall/deploy-multi-public-ip-powershell].
+    #[must_use]
+    pub fn with_ingress_addresses(mut self, count: u8) -> Self {
+        for number in 1..=count.min(220) {
+            let id = format!(
+                "{}/providers/Microsoft.Network/publicIPAddresses/hub-ingress-{number}",
+                self.hub.resource_group
+            );
+            let address = Ipv4Addr::new(203, 0, 113, 30 + number).to_string();
+            let before_the_firewall = self.resources.len().saturating_sub(1);
+            let body = public_address(&self.location, "Standard", &address);
+            self.resources.insert(before_the_firewall, (id.clone(), body));
+            let firewall = self.resources.iter_mut().find(|(id, _)| *id == self.hub.firewall);
+            let configurations = firewall
+                .and_then(|(_, body)| body.pointer_mut("/properties/ipConfigurations"))
+                .and_then(serde_json::Value::as_array_mut);
+            if let Some(configurations) = configurations {
+                configurations.push(json!({
+                    "name": format!("ingress-{number}"), "properties": {"publicIPAddress": {"id": id}}
+                }));
+            }
+            self.hub.ingress_public_ips.push(id);
+        }
+        self
+    }
+}
+
+/// A static public address of the network team.
+fn public_address(location: &str, sku: &str, address: &str) -> serde_json::Value {
+    json!({
+        "location": location, "tags": {"owner": "network-team"}, "sku": {"name": sku, "tier": "Regional"},
+        "zones": ["1", "2", "3"],
+        "properties": {
+            "publicIPAddressVersion": "IPv4", "publicIPAllocationMethod": "Static",
+            "idleTimeoutInMinutes": 4, "ipTags": [], "ipAddress": address
+        }
+    })
+}
+
 impl HubIds {
     fn in_subscription(subscription: &str) -> Self {
         let resource_group = format!("/subscriptions/{subscription}/resourceGroups/hub");
@@ -70,6 +114,7 @@ impl HubIds {
             firewall_subnet: format!("{virtual_network}/subnets/AzureFirewallSubnet"),
             firewall: format!("{network}/azureFirewalls/hub-firewall"),
             firewall_public_ip: format!("{network}/publicIPAddresses/hub-firewall-ip"),
+            ingress_public_ips: Vec::new(),
             foreign_rule_collection_group: format!("{firewall_policy}/ruleCollectionGroups/corporate"),
             nat_gateway: format!("{network}/natGateways/hub-nat"),
             egress_public_ip: format!("{network}/publicIPAddresses/hub-egress-ip"),
@@ -80,16 +125,7 @@ impl HubIds {
     }
 
     fn resources(&self, location: &str) -> Vec<(String, serde_json::Value)> {
-        let address = |sku: &str, address: &str| {
-            json!({
-                "location": location, "tags": {"owner": "network-team"}, "sku": {"name": sku, "tier": "Regional"},
-                "zones": ["1", "2", "3"],
-                "properties": {
-                    "publicIPAddressVersion": "IPv4", "publicIPAllocationMethod": "Static",
-                    "idleTimeoutInMinutes": 4, "ipTags": [], "ipAddress": address
-                }
-            })
-        };
+        let address = |sku: &str, address: &str| public_address(location, sku, address);
         vec![
             (
                 self.resource_group.clone(),

@@ -22,6 +22,8 @@ mod front_door;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod ingress;
+#[cfg(test)]
 mod loopback;
 #[cfg(test)]
 mod operations;

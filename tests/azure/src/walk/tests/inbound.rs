@@ -34,6 +34,8 @@ fn dnat_to_an_internal_frontend_needs_no_return_route() {
     let mut world = World::wired();
     let target = "/properties/ruleCollections/2/rules/0/translatedAddress";
     world.set(GROUP, target, json!("10.1.0.200"));
+    assert!(drop(&world.enter(INGRESS)).contains("nothing answers at the private address"));
+    world.internal_frontend("one", "10.1.0.200");
     world.set(
         TABLE,
         "/properties/routes/1/properties/addressPrefix",
