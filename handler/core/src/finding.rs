@@ -74,6 +74,18 @@ pub enum Code {
     WorkloadEgressUndecided,
     /// A public frontend of the cluster is live and the switch would cut it.
     LivePublicInbound,
+    /// The address that inbound traffic is to be led to is no live frontend of the cluster.
+    IngressTargetGone,
+    /// Addresses are reserved, and nobody may come in.
+    IngressClosed,
+    /// No address of the firewall is free for the cluster's inbound traffic.
+    NoIngressAddress,
+    /// A reserved address is no longer attached to the firewall.
+    IngressAddressDetached,
+    /// The firewall takes no more public addresses and DNAT destinations.
+    IngressLimit,
+    /// Where clients reach the cluster, and how a service takes its application address.
+    IngressAddress,
     /// Nodes have public addresses of their own and leave from them.
     NodePublicAddress,
     /// Service endpoints lead around the firewall and the egress address.

@@ -152,6 +152,14 @@ impl ResourceId {
         }
     }
 
+    /// The id of a resource group.
+    #[must_use]
+    pub fn group(subscription: &str, name: &str) -> Self {
+        Self {
+            text: format!("/subscriptions/{subscription}/resourceGroups/{name}"),
+        }
+    }
+
     /// The id of a resource in a group.
     #[must_use]
     pub fn in_group(subscription: &str, group: &str, resource_type: &str, name: &str) -> Self {

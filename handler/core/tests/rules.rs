@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use hubward_core::blueprint::{Tombstone, edit_group};
+use hubward_core::blueprint::{Reservations, Tombstone, edit_group};
 use hubward_core::config::Hub;
 use hubward_core::finding::Code;
 use hubward_core::ids::ResourceId;
@@ -54,7 +54,14 @@ fn a_tombstone_removes_exactly_its_part() {
         let wanted: Vec<String> = before.into_iter().filter(|name| !name.ends_with(&hash)).collect();
         assert_eq!(next, wanted);
     }
-    let plan = plan_hub(&world.estate, &world.config, "main", &left, &[stone]);
+    let plan = plan_hub(
+        &world.estate,
+        &world.config,
+        "main",
+        &left,
+        &[stone],
+        &Reservations::default(),
+    );
     assert_eq!(plan.steps.len(), 1, "{plan}");
 }
 

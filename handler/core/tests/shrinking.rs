@@ -4,7 +4,7 @@
 
 mod world;
 
-use hubward_core::blueprint::{Contribution, Tombstone};
+use hubward_core::blueprint::{Contribution, Reservations, Tombstone};
 use hubward_core::estate::at_rest;
 use hubward_core::finding::Code;
 use hubward_core::plan::{Plan, State, plan_hub};
@@ -94,7 +94,14 @@ fn a_tombstone_takes_all_prefixes_of_its_cluster() {
         cluster: shop(),
         evidence: "the cluster was deleted".to_owned(),
     };
-    let plan: Plan = plan_hub(&world.estate, &world.config, "main", &[].into(), &[gone]);
+    let plan: Plan = plan_hub(
+        &world.estate,
+        &world.config,
+        "main",
+        &[].into(),
+        &[gone],
+        &Reservations::default(),
+    );
     assert_eq!(plan.steps.len(), 1, "{plan}");
     assert!(!plan.steps[0].body.to_string().contains("10.1."), "{plan}");
 }

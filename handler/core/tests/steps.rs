@@ -217,7 +217,7 @@ fn a_plan_is_the_same_for_the_same_estate_whatever_the_order_and_time_of_reading
     let text = |estate: &Estate| {
         let plan = World {
             estate: estate.clone(),
-            config: world.config.clone(),
+            ..world.clone()
         }
         .plan(&shop());
         (plan.id.clone(), plan)

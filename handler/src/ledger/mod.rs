@@ -19,6 +19,7 @@ pub mod leases;
 pub mod operations;
 pub mod outcomes;
 pub mod queue;
+pub mod reservations;
 pub mod shared_key;
 pub mod store;
 pub mod sweeps;
@@ -50,6 +51,7 @@ use leases::Leases;
 use operations::Operations;
 use outcomes::Outcomes;
 use queue::{Outbox, WorkQueue};
+use reservations::Reservations;
 use store::Store;
 use sweeps::Sweeps;
 
@@ -72,6 +74,8 @@ pub struct Ledger {
     pub contributions: Contributions,
     /// What each cluster's wiring touches.
     pub footprints: Footprints,
+    /// Which ingress address belongs to which cluster.
+    pub reservations: Reservations,
     /// The events that were seen.
     pub archive: Archive,
     /// The last outcome of each key.
@@ -124,6 +128,7 @@ impl Ledger {
             operations: Operations::new(documents.clone()),
             contributions: Contributions::new(documents.clone()),
             footprints: Footprints::new(documents.clone()),
+            reservations: Reservations::new(documents.clone()),
             archive: Archive::new(documents.clone()),
             outcomes: Outcomes::new(documents.clone()),
             installed: Installed::new(documents.clone()),

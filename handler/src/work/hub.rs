@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hubward_core::blueprint::Contribution;
+use hubward_core::blueprint::{Contribution, Tombstone};
 use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::finding::{Code, Finding};
@@ -14,6 +14,7 @@ use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, Wait, plan_hub};
 use time::OffsetDateTime;
 
+use super::addresses::settle;
 use super::failure::{Failure, of_fault, pause_after};
 use super::outcome::{HubReport, HubState, write_hub};
 use super::{LOOKED, Next};
@@ -27,13 +28,30 @@ use crate::observe::observe;
 const LINGER: Duration = Duration::from_secs(15);
 /// When to look again at a policy or firewall that somebody else is updating: such updates take three to five minutes.
 const BUSY: Duration = Duration::from_secs(30);
+/// When to look again after another look was faster.
+const AGAIN: Duration = Duration::from_secs(5);
 /// When to look again at a hub that is down.
 const DOWN: Duration = Duration::from_secs(300);
 
 /// The contributions of a hub, as kept in the ledger.
 struct Contributed {
-    contributions: BTreeMap<ResourceId, Contribution>,
+    asked: Asked,
     findings: Vec<Finding>,
+}
+
+/// What clusters need, and those that need nothing any more.
+pub(super) struct Asked {
+    pub(super) contributions: BTreeMap<ResourceId, Contribution>,
+    pub(super) tombstones: Vec<Tombstone>,
+}
+
+impl Asked {
+    /// The clusters that a write of the rules concerns.
+    fn clusters(&self) -> impl Iterator<Item = &ResourceId> {
+        self.contributions
+            .keys()
+            .chain(self.tombstones.iter().map(|stone| &stone.cluster))
+    }
 }
 
 pub(super) async fn look(
@@ -64,7 +82,18 @@ pub(super) async fn look(
     let subject = Subject::Hub { name: hub.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
     let contributed = contributed(app, hub).await?;
-    let plan = plan_hub(&estate, config, hub, &contributed.contributions, &[]);
+    let addresses = settle(app, config, lease, &estate, &contributed.asked).await?;
+    if addresses.outrun {
+        return Ok(Next::Wait {
+            after: AGAIN,
+            line: "another look has changed the reservations".to_owned(),
+        });
+    }
+    let Asked {
+        contributions,
+        tombstones,
+    } = &contributed.asked;
+    let plan = plan_hub(&estate, config, hub, contributions, tombstones, &addresses.reservations);
     if lease.look_only {
         write_hub(app, hub, &HubReport::of_plan(&plan)).await?;
         return Ok(Next::Settled {
@@ -77,7 +106,7 @@ pub(super) async fn look(
             line: "gathering the contributions of other clusters".to_owned(),
         });
     }
-    let clusters: Vec<String> = contributed.contributions.keys().map(ResourceId::key).collect();
+    let clusters: Vec<String> = contributed.asked.clusters().map(ResourceId::key).collect();
     let applied = apply(
         &app.arm,
         &app.ledger,
@@ -93,6 +122,7 @@ pub(super) async fn look(
     }
     let mut report = HubReport::of_plan(&plan);
     report.findings.extend(contributed.findings);
+    report.findings.extend(addresses.findings);
     for ended in &running.ended {
         if let Some(fault) = &ended.fault {
             report.state = HubState::Failed;
@@ -159,7 +189,10 @@ async fn wake(app: &App, clusters: &[String]) -> Result<(), Failure> {
 async fn contributed(app: &App, hub: &str) -> Result<Contributed, Failure> {
     let listing = app.ledger.contributions.of_hub(hub).await?;
     let mut contributed = Contributed {
-        contributions: BTreeMap::new(),
+        asked: Asked {
+            contributions: BTreeMap::new(),
+            tombstones: Vec::new(),
+        },
         findings: Vec::new(),
     };
     let damaged = |name: &str, reason: &str| {
@@ -169,10 +202,23 @@ async fn contributed(app: &App, hub: &str) -> Result<Contributed, Failure> {
             "The cluster's rules stay as they are; replay one of its events to write it again.",
         )
     };
-    for document in listing.documents.iter().filter(|d| d.tombstone.is_none()) {
+    for document in &listing.documents {
+        if let Some(evidence) = &document.tombstone {
+            match ResourceId::parse(&document.cluster) {
+                Ok(cluster) => contributed.asked.tombstones.push(Tombstone {
+                    cluster,
+                    evidence: evidence.as_str().map_or_else(|| evidence.to_string(), str::to_owned),
+                }),
+                Err(error) => contributed
+                    .findings
+                    .push(damaged(&document.cluster, &error.to_string())),
+            }
+            continue;
+        }
         match serde_json::from_value::<Contribution>(document.body.clone()) {
             Ok(contribution) => {
                 contributed
+                    .asked
                     .contributions
                     .insert(contribution.cluster.clone(), contribution);
             }

@@ -6,6 +6,7 @@
 //!
 //! A look never waits for Azure. It ends with [`Next`]: settled, look again after a pause, or try again after a failure.
 
+mod addresses;
 mod failure;
 mod hub;
 mod outcome;

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::ingress::{Target, adopt_dnat, inbound, target};
 use super::{HubFacts, spoke_table};
 use crate::catalogue::Feature;
 use crate::config::{Config, IpProtocol};
@@ -107,7 +108,7 @@ pub fn contribution(
         (Feature::PublicApiServer, api_server.is_some()),
         (Feature::CustomDns, !dns_servers.is_empty()),
     ];
-    Some(Contribution {
+    let mut contribution = Contribution {
         cluster: id.clone(),
         hub: hub.to_owned(),
         prefixes,
@@ -117,7 +118,17 @@ pub fn contribution(
         released: Vec::new(),
         inbound: Vec::new(),
         ingress: None,
-    })
+    };
+    if let Some(configured) = config.hubs.get(hub).filter(|hub| hub.ingress.is_some()) {
+        match target(estate, config, configured, id, cluster) {
+            Target::Live(address) => contribution.inbound = inbound(configured, address),
+            Target::ToBeMade | Target::Gone(_) => {}
+            // What leads in stays as it is until somebody can say where to.
+            Target::Unknown => adopt_dnat(&mut contribution, estate, config, configured),
+        }
+        contribution.ingress = None;
+    }
+    Some(contribution)
 }
 
 /// The DNS servers of the network to which lookups go through the firewall once the default route leads there. What lies in

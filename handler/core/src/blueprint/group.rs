@@ -125,6 +125,16 @@ pub(crate) fn carries(config: &Config, hub: &Hub, present: &Value, contribution:
     !part_differs(&collections, config, &contribution.cluster, contribution, hub)
 }
 
+/// True if the group has a rule of ours for the cluster of this hash.
+pub(super) fn has_part(config: &Config, present: &Value, hash: &str) -> bool {
+    let mut body = present.clone();
+    take_collections(&mut body)
+        .iter()
+        .filter(|c| is_ours(c, config))
+        .flat_map(rules_of)
+        .any(|rule| belongs_to(rule, hash))
+}
+
 fn part_differs(
     collections: &[Value],
     config: &Config,

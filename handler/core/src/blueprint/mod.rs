@@ -1,10 +1,12 @@
 //! The blueprint: what should exist, a pure function of estate and configuration. It names everything and decides
 //! nothing about order; the plan does that. What cannot be said from the estate is a finding, never a guess.
 
+mod addresses;
 mod contribution;
 mod footprint;
 mod group;
 mod hub;
+mod ingress;
 mod rules;
 mod shrink;
 mod spoke;
@@ -14,11 +16,18 @@ use crate::config::Config;
 use crate::ids::ResourceId;
 use crate::names;
 
+pub(crate) use addresses::{MOST_DESTINATIONS, free};
+pub use addresses::{Reservations, Reserved, assign, is_gone_from_rules, quarantine_end};
 pub use contribution::{Contribution, Inbound, contribution};
 pub use footprint::{Footprint, Place, footprint};
 pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
 pub use hub::{HubFacts, hub_facts, serving_hub};
+pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
+pub(crate) use ingress::{
+    Target, adopt_dnat, application_address_body, application_group_body, is_our_dnat, named_target, public_frontends,
+    target,
+};
 pub(crate) use rules::protocol_type;
 pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};

@@ -66,6 +66,11 @@ pub(crate) fn unsettled(body: &Value) -> Option<&str> {
     text(body, "/properties/provisioningState").filter(|state| !state.eq_ignore_ascii_case("Succeeded"))
 }
 
+/// True if what the document shows has been carried out.
+pub(crate) fn is_in_force(body: &Value) -> bool {
+    succeeded(body)
+}
+
 /// True if `properties.provisioningState` is `Succeeded`.
 pub(super) fn succeeded(body: &Value) -> bool {
     text(body, "/properties/provisioningState").is_some_and(|s| s.eq_ignore_ascii_case("Succeeded"))

@@ -173,6 +173,17 @@ impl<'a> ClusterView<'a> {
         ))
     }
 
+    /// The load balancer that AKS makes for internal services and names `kubernetes-internal` (AKS internal-lb.md).
+    #[must_use]
+    pub fn internal_balancer_id(&self) -> Option<ResourceId> {
+        Some(ResourceId::in_group(
+            self.id()?.subscription(),
+            self.node_resource_group()?,
+            "Microsoft.Network/loadBalancers",
+            "kubernetes-internal",
+        ))
+    }
+
     /// The agent pools, in Azure's order.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {

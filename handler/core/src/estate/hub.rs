@@ -56,6 +56,34 @@ impl<'a> FirewallView<'a> {
             .find_map(|c| id(c, "/properties/subnet/id"))
     }
 
+    /// The region.
+    #[must_use]
+    pub fn location(&self) -> &'a str {
+        text(self.body, "/location").unwrap_or_default()
+    }
+
+    /// All public addresses that are attached, in Azure's order.
+    #[must_use]
+    pub fn public_ips(&self) -> Vec<ResourceId> {
+        self.attached(|_, _| true)
+    }
+
+    /// The public addresses beyond the firewall's own. The first configuration, the one with the subnet, is what the firewall
+    /// itself stands on and cannot be taken away (Azure Firewall deploy-multi-public-ip).
+    #[must_use]
+    pub fn further_public_ips(&self) -> Vec<ResourceId> {
+        self.attached(|at, configuration| at > 0 && id(configuration, "/properties/subnet/id").is_none())
+    }
+
+    fn attached(&self, which: impl Fn(usize, &Value) -> bool) -> Vec<ResourceId> {
+        list(self.body, "/properties/ipConfigurations")
+            .iter()
+            .enumerate()
+            .filter(|(at, configuration)| which(*at, configuration))
+            .filter_map(|(_, configuration)| id(configuration, "/properties/publicIPAddress/id"))
+            .collect()
+    }
+
     /// True if no write is under way on the firewall.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

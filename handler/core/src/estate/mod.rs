@@ -5,7 +5,9 @@
 //! and no view turns "unknown" into "absent".
 
 mod access;
+mod balancer;
 mod cluster;
+mod dnat;
 mod hub;
 mod kinds;
 mod network;
@@ -18,13 +20,16 @@ use time::OffsetDateTime;
 
 use crate::ids::ResourceId;
 
-pub(crate) use access::unsettled;
 pub use access::{at_rest, has_failed, strings, text};
+pub(crate) use access::{is_in_force, unsettled};
+pub use balancer::{BalancerView, Frontend, FrontendPort, public_address};
 pub use cluster::{ClusterView, Identity, Pool};
+pub use dnat::{DnatRule, dnat_rules};
 pub use hub::{FirewallView, NatGatewayView, PolicyView};
 pub use kinds::{CONTAINER_SERVICE, Kind, api_version};
 pub use network::{PeeringView, RouteTableView, RouteView, SubnetView, VnetView};
 pub use reads::{Subject, is_neighbour, policy_chain, rule_collection_groups, wanted_list, wanted_reads};
+pub(crate) use reads::{ingress_address_id, ingress_addresses_ahead};
 
 /// One document as read.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,6 +153,12 @@ impl Estate {
     #[must_use]
     pub fn nat_gateway(&self, id: &ResourceId) -> Option<NatGatewayView<'_>> {
         self.get(id).map(NatGatewayView::new)
+    }
+
+    /// The load balancer, if read.
+    #[must_use]
+    pub fn balancer(&self, id: &ResourceId) -> Option<BalancerView<'_>> {
+        self.get(id).map(BalancerView::new)
     }
 
     /// The subnet, from its own document or from its network's, whichever was read later.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{ClusterView, Estate, Kind};
 use crate::blueprint;
-use crate::config::{Config, Hub};
+use crate::config::{AddressSource, Config, Hub};
 use crate::ids::ResourceId;
 
 /// What a piece of work is about.
@@ -32,6 +32,7 @@ pub fn wanted_reads(estate: &Estate, config: &Config, subject: &Subject) -> BTre
         Subject::Hub { name } => {
             if let Some(hub) = config.hubs.get(name) {
                 hub_reads(estate, config, hub, &mut wanted);
+                ingress_reads(estate, config, hub, &mut wanted);
             }
         }
     }
@@ -80,10 +81,17 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         return;
     };
     hub_reads(estate, config, hub, wanted);
-    wanted.extend(cluster.load_balancer_id());
+    balancer_reads(estate, &cluster, wanted);
     for (_, other) in clusters(estate).filter(|(other_id, _)| *other_id != id) {
         if shares_network(&cluster, &other) {
-            wanted.extend(other.load_balancer_id());
+            balancer_reads(estate, &other, wanted);
+        }
+    }
+    if hub.ingress.is_some() {
+        wanted.insert(blueprint::application_group_id(config, id));
+        wanted.insert(blueprint::application_address_id(config, id));
+        if blueprint::named_target(hub, id, &cluster).is_some() {
+            wanted.extend(cluster.internal_balancer_id());
         }
     }
     // On their own, beside their network: a switch starts from the subnet and is compared with it, and Azure may show a
@@ -101,6 +109,49 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         }
         wanted.insert(vnet_id);
     }
+}
+
+/// The public load balancer, and the addresses that it serves somebody at.
+fn balancer_reads(estate: &Estate, cluster: &ClusterView<'_>, wanted: &mut BTreeSet<ResourceId>) {
+    let Some(id) = cluster.load_balancer_id() else { return };
+    let frontends = estate.balancer(&id).map(|b| b.frontends()).unwrap_or_default();
+    let serving = frontends.into_iter().filter(|frontend| !frontend.ports.is_empty());
+    wanted.extend(serving.filter_map(|frontend| frontend.public_ip));
+    wanted.insert(id);
+}
+
+/// The addresses of the firewall that clusters may have, and those that Hubward would make next.
+fn ingress_reads(estate: &Estate, config: &Config, hub: &Hub, wanted: &mut BTreeSet<ResourceId>) {
+    let (Some(ingress), Some(firewall)) = (&hub.ingress, estate.firewall(&hub.firewall)) else {
+        return;
+    };
+    wanted.extend(firewall.further_public_ips());
+    if ingress.addresses == AddressSource::Managed {
+        let ahead = ingress_addresses_ahead(&firewall.public_ips(), config, hub);
+        wanted.extend(ahead.into_iter().map(|number| ingress_address_id(config, hub, number)));
+    }
+}
+
+/// The id of the public IP of this number that Hubward makes for the firewall, beside it.
+#[must_use]
+pub(crate) fn ingress_address_id(config: &Config, hub: &Hub, number: usize) -> ResourceId {
+    ResourceId::in_group(
+        hub.firewall.subscription(),
+        hub.firewall.resource_group().unwrap_or_default(),
+        "Microsoft.Network/publicIPAddresses",
+        &format!("{}-ingress-{number:02}", config.naming.prefix),
+    )
+}
+
+/// The numbers of addresses that are not attached and may be made or attached next. Bounded, so that a look at the hub reads
+/// few; the next look finds further ones.
+#[must_use]
+pub(crate) fn ingress_addresses_ahead(attached: &[ResourceId], config: &Config, hub: &Hub) -> Vec<usize> {
+    const AHEAD: usize = 8;
+    (1..=attached.len() + AHEAD)
+        .filter(|number| !attached.contains(&ingress_address_id(config, hub, *number)))
+        .take(AHEAD)
+        .collect()
 }
 
 /// The subscription whose clusters must be listed before the spoke can be switched: somebody else may live in its subnets.

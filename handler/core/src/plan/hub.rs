@@ -1,13 +1,16 @@
-//! The hub's plan: one write of our rule collection group, or none.
+//! The hub's plan: one write of our rule collection group, or none, and the addresses for inbound traffic where Hubward keeps
+//! them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
+use super::addresses::missing_addresses;
 use super::reservations::reservations_of_hub;
 use super::{Plan, Step, Wait};
 use crate::blueprint::{
-    Contribution, GroupEdit, Tombstone, edit_group, hub_facts, prefixes_by_part, requirements, uncovered,
+    Contribution, GroupEdit, Reservations, Tombstone, edit_group, hub_facts, prefixes_by_part, requirements, uncovered,
 };
 use crate::config::{Config, Hub};
 use crate::estate::{Estate, at_rest, has_failed};
@@ -23,6 +26,9 @@ use crate::proof::{Firewall, Flow, Verdict};
 /// only the policy or the firewall failed, the update was somebody else's and writing ours again would not repeat it.
 ///
 /// A group that would stop a flow which passes today is not written; the finding names the flow and the rule.
+///
+/// A DNAT rule is written for an address that is reserved and attached. The rules come before the attaching of further
+/// addresses: without them clusters wait for their way out.
 #[must_use]
 pub fn plan_hub(
     estate: &Estate,
@@ -30,6 +36,7 @@ pub fn plan_hub(
     name: &str,
     contributions: &BTreeMap<ResourceId, Contribution>,
     tombstones: &[Tombstone],
+    reservations: &Reservations,
 ) -> Plan {
     let mut plan = Plan::empty(name.to_owned());
     let Some(hub) = config.hubs.get(name) else {
@@ -58,33 +65,64 @@ pub fn plan_hub(
         .filter(|(_, contribution)| contribution.hub == name)
         .map(|(id, contribution)| (id.clone(), contribution.clone()))
         .collect();
+    for (cluster, contribution) in &mut ours {
+        contribution.ingress = attached_address(estate, hub, cluster, reservations);
+    }
     plan.findings
         .extend(keep_unreleased(config, present, &mut ours, tombstones));
     let edit = edit_group(config, hub, &facts.policy, present, &ours, tombstones);
     plan.findings.extend(reservations_of_hub(estate, hub));
-    let failed = present.is_some_and(has_failed);
-    if !edit.changed && !failed {
-        // What is being written is not in force, whoever writes it.
-        plan.waits.extend(busy(estate, hub, &facts.policy, present));
-        if let Some(finding) = failed_elsewhere(estate, hub, &facts.policy) {
-            plan.findings.push(finding);
-            plan.waits.push(Wait::Hub);
+    let busy = busy(estate, hub, &facts.policy, present);
+    match rules_step(present, edit, tombstones) {
+        Some(step) => {
+            let step = step.in_lanes(&[&facts.policy]).waiting_for(busy.clone());
+            match lost_flow(estate, hub, &step, &ours) {
+                Some(finding) => plan.findings.push(finding),
+                None => plan.steps.push(step),
+            }
         }
-        return plan.seal(estate);
+        None => {
+            // What is being written is not in force, whoever writes it.
+            plan.waits.extend(busy.iter().cloned());
+            if let Some(finding) = failed_elsewhere(estate, hub, &facts.policy) {
+                plan.findings.push(finding);
+                plan.waits.push(Wait::Hub);
+            }
+        }
     }
-    let why = why(&edit, failed, tombstones);
-    let mut step = Step::put("rules", edit.id, edit.body, why)
-        .in_lanes(&[&facts.policy])
-        .waiting_for(busy(estate, hub, &facts.policy, present));
-    if let Some(present) = present {
-        step = step.over(present);
-    }
-    match lost_flow(estate, hub, &step, &ours) {
-        Some(finding) => plan.findings.push(finding),
-        None => plan.steps.push(step),
-    }
+    let (steps, waits) = missing_addresses(estate, config, hub, &facts, reservations, &busy);
+    plan.steps.extend(steps);
+    plan.waits.extend(waits);
     plan.hold(config.mode);
     plan.seal(estate)
+}
+
+/// The write of our group, if one is needed: the group with nothing left in it is deleted, because with the last cluster gone
+/// nothing of ours stays.
+fn rules_step(present: Option<&Value>, edit: GroupEdit, tombstones: &[Tombstone]) -> Option<Step> {
+    let failed = present.is_some_and(has_failed);
+    let empty = edit
+        .body
+        .pointer("/properties/ruleCollections")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty);
+    if !edit.changed && !failed && !empty {
+        return None;
+    }
+    let why = why(&edit, failed, tombstones);
+    match present {
+        Some(present) if empty => Some(Step::delete("rules", edit.id, present, why)),
+        Some(present) => Some(Step::put("rules", edit.id, edit.body, why).over(present)),
+        None if empty => None,
+        None => Some(Step::put("rules", edit.id, edit.body, why)),
+    }
+}
+
+/// The address that is reserved for the cluster, while it is attached: a rule for another would not be taken.
+fn attached_address(estate: &Estate, hub: &Hub, cluster: &ResourceId, reservations: &Reservations) -> Option<Ipv4Addr> {
+    let (address, reserved) = reservations.of(cluster)?;
+    let attached = estate.firewall(&hub.firewall)?.further_public_ips();
+    attached.contains(&reserved.address).then_some(address)
 }
 
 /// A group that was not found although its policy lists it was not read: making it would replace what it holds.
@@ -196,7 +234,7 @@ fn why(edit: &GroupEdit, failed: bool, tombstones: &[Tombstone]) -> String {
     let names: Vec<&str> = edit.differing.iter().map(ResourceId::name).collect();
     match (edit.changed, names.is_empty()) {
         (true, false) => format!("the rules of {} are not as they should be", listed(&names)),
-        (true, true) if !failed => match tombstones {
+        (_, true) if !failed => match tombstones {
             [] => "a priority is not as it should be".to_owned(),
             [first, ..] => format!(
                 "rules of clusters that are gone are still there ({}: {})",

@@ -4,6 +4,7 @@
 //! is undone and why it is made. A step that has to wait says for what. The guard has judged the state after each step;
 //! a step that would lower a judgement is not in the plan, its refusal is.
 
+mod addresses;
 mod assumption;
 mod effect;
 mod eligibility;

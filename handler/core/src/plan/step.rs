@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Wait, digest};
-use crate::estate::api_version;
+use crate::estate::{Kind, api_version};
 use crate::ids::ResourceId;
 
 /// One ARM write.
@@ -157,12 +157,25 @@ const VOLATILE: [&str; 13] = [
 #[must_use]
 pub fn comparable(document: &Value) -> Value {
     let mut copy = document.clone();
+    let own = own_configurations(document);
     strip(&mut copy);
     if let Some(properties) = copy.get_mut("properties") {
         strip(properties);
     }
+    if let (Some(own), Some(properties)) = (own, copy.get_mut("properties")) {
+        properties["ipConfigurations"] = own;
+    }
     strip_children(&mut copy);
     copy
+}
+
+/// The ipConfigurations of a firewall are what its owner wrote; those of a subnet are whoever lives there.
+fn own_configurations(document: &Value) -> Option<Value> {
+    let id = ResourceId::parse(document.get("id")?.as_str()?).ok()?;
+    if Kind::of(&id) != Some(Kind::Firewall) {
+        return None;
+    }
+    document.pointer("/properties/ipConfigurations").cloned()
 }
 
 /// True if everything that `sent` says is said by `read` too; Azure may add fields and fill in defaults.

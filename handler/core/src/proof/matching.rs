@@ -223,6 +223,11 @@ pub(super) fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     text.parse::<Ipv4Addr>().ok().map(|a| (a, a))
 }
 
+/// True if an address expression of a rule may cover the address; one that cannot be read may.
+pub(crate) fn covers(expression: &str, address: Ipv4Addr) -> bool {
+    address_match(expression, &address.to_string()) != Match::No
+}
+
 fn is_name(text: &str) -> bool {
     address_range(text).is_none() && text.contains('.')
 }

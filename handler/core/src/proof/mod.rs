@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 pub use egress::egress;
 pub use firewall::{Firewall, Flow, Verdict};
+pub(crate) use matching::covers;
 pub(crate) use path::obstacle;
 pub use reach::reach;
 pub(crate) use reach::{FlowVerdict, flows};

@@ -9,7 +9,7 @@ pub mod documents;
 
 use std::collections::BTreeMap;
 
-use hubward_core::blueprint::{self, Contribution, HubFacts, hub_facts};
+use hubward_core::blueprint::{self, Contribution, HubFacts, Reservations, hub_facts};
 use hubward_core::config::{Config, Hub};
 use hubward_core::estate::Estate;
 use hubward_core::finding::Code;
@@ -32,6 +32,7 @@ pub const READ: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 pub struct World {
     pub estate: Estate,
     pub config: Config,
+    pub reservations: Reservations,
 }
 
 /// The configuration, with the value of `workload_egress`.
@@ -89,6 +90,7 @@ impl World {
         let mut world = Self {
             estate: Estate::default(),
             config: config("rules"),
+            reservations: Reservations::default(),
         };
         for (id, body) in documents::hub() {
             world.put(&id, body);
@@ -220,7 +222,14 @@ impl World {
     }
 
     pub fn plan_hub(&self, contributions: &BTreeMap<ResourceId, Contribution>) -> Plan {
-        plan_hub(&self.estate, &self.config, "main", contributions, &[])
+        plan_hub(
+            &self.estate,
+            &self.config,
+            "main",
+            contributions,
+            &[],
+            &self.reservations,
+        )
     }
 
     /// Writes the plan's steps that wait for nothing.
