@@ -3,6 +3,7 @@
 //! snapshot.
 
 use crate::arm::operations::Operations;
+use crate::arm::queries::Graph;
 use crate::arm::request::ArmCall;
 use crate::arm::throttle::Throttle;
 use crate::directory::{Age, Directory};
@@ -42,6 +43,7 @@ pub struct Azure {
     pub(crate) faults: Faults,
     pub(crate) fail_next_operation: Option<(String, String)>,
     pub(crate) outbox: Outbox,
+    pub(crate) graph: Graph,
     pub(crate) trace: Trace,
     pub(crate) internet: Internet,
     pub(crate) addresses: AddressPool,
@@ -82,6 +84,7 @@ impl Azure {
             throttle: Throttle::new(world.throttle),
             faults: Faults::default(),
             fail_next_operation: None,
+            graph: Graph::default(),
             outbox: Outbox::new(draws, world.events),
             trace: Trace::default(),
             internet: world.internet.clone(),
@@ -235,10 +238,7 @@ impl Azure {
 
     /// Runs everything due up to `to`, in order of time. Time never runs backwards.
     pub(crate) fn run_until(&mut self, to: OffsetDateTime) {
-        loop {
-            let Some(next) = self.next_change().filter(|next| *next <= to) else {
-                break;
-            };
+        while let Some(next) = self.next_change().filter(|next| *next <= to) {
             self.now = self.now.max(next);
             if let Some(operation) = self.operations.take_due(self.now) {
                 self.complete(operation);

@@ -155,6 +155,11 @@ impl Store {
             .collect()
     }
 
+    /// Every resource, in order of id.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.values().map(Arc::as_ref)
+    }
+
     /// Every resource of one kind, in order of id.
     pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
         self.resources

@@ -115,7 +115,8 @@ impl Azure {
         Ok(())
     }
 
-    fn may(&self, principal: &Principal, action: &str, scope: &str) -> bool {
+    /// Whether a principal may do something.
+    pub(crate) fn may(&self, principal: &Principal, action: &str, scope: &str) -> bool {
         let Some(grants) = self
             .handler_rights
             .as_ref()

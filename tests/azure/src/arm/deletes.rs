@@ -107,6 +107,7 @@ impl Azure {
                 .map(|found| (found.path.clone(), found.kind)),
         );
         for (leaver, kind) in leaving {
+            self.leave_ghost(&leaver);
             if kind == Kind::Peering {
                 peering::before_removal(&mut self.store, &leaver);
             }

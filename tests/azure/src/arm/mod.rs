@@ -7,6 +7,7 @@ pub(crate) mod deletes;
 pub(crate) mod errors;
 mod groups;
 pub(crate) mod headers;
+pub(crate) mod kql;
 pub(crate) mod lanes;
 pub(crate) mod latency;
 pub(crate) mod operations;

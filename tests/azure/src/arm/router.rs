@@ -69,7 +69,7 @@ impl Azure {
             return self.poll(call, id, form);
         }
         if call.kind() == CallKind::Query {
-            return self.query(call);
+            return self.query(call, principal);
         }
         let Some(path) = call.path.clone() else {
             return Err(ArmError::gateway(

@@ -62,10 +62,10 @@ impl DeadLetter {
 
     /// An array of one event with the reason beside its own fields.
     fn content(&self) -> Bytes {
-        let parsed: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
-        let mut event = match parsed {
-            Value::Array(mut events) if !events.is_empty() => events.swap_remove(0),
-            other => other,
+        let mut parsed: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
+        let mut event = match parsed.get_mut(0) {
+            Some(first) => first.take(),
+            None => parsed,
         };
         for (field, value) in [
             ("deadLetterReason", json!(self.reason())),

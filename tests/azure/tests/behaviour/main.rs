@@ -36,6 +36,8 @@ mod recordings;
 #[cfg(test)]
 mod replacement;
 #[cfg(test)]
+mod resource_graph;
+#[cfg(test)]
 mod role_assignments;
 #[cfg(test)]
 mod shapes;
