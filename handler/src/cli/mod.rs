@@ -28,6 +28,8 @@ use crate::environment::Environment;
 pub use at_desk::{Said, command};
 pub use desk::{Desk, Stop};
 pub use door::{Answer, Ask, Door, DoorError};
+#[cfg(feature = "local")]
+pub use local::{StoryError, Told, story, story_help};
 pub use output::Output;
 
 /// What `hubward --help` ends with.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hubward_core::config::ConfigError;
 use time::OffsetDateTime;
 
 use crate::ledger::{LedgerError, SettingsError};
@@ -41,6 +42,9 @@ pub enum StageError {
     /// The connection string of the simulated account is refused.
     #[error("the connection string is refused: {0}")]
     Storage(#[from] SettingsError),
+    /// The configuration is wrong, and a command needs one.
+    #[error("the configuration cannot be used: {0}")]
+    Configuration(#[from] ConfigError),
     /// ARM's address is not a URL.
     #[error("ARM's address is wrong: {0}")]
     Endpoint(#[from] url::ParseError),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use azure_sim::{DeliveryId, DeliveryOutcome};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use super::deliveries::Delivered;
@@ -17,7 +18,7 @@ use super::queue::{self, AT_ONCE, BATCH, Message};
 use super::{Stage, StageError, envelope};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::host::{Functions, Invocation, Reply, open};
+use crate::host::{Call, Functions, Invocation, Reply, open};
 
 /// How long the host takes to start the process again.
 const RESTART: Duration = Duration::from_secs(2);
@@ -49,12 +50,22 @@ pub struct Line {
 /// The number of an invocation and what the function answered.
 type Ended = Result<(u64, Vec<Reply>), JoinError>;
 
-#[derive(Default)]
 pub(super) struct Host {
     tasks: JoinSet<(u64, Vec<Reply>)>,
     flights: BTreeMap<u64, Flight>,
     next: u64,
     pub(super) delivered: Delivered,
+    /// Clients put their requests in here.
+    pub(super) front: mpsc::UnboundedSender<Request>,
+    requests: mpsc::UnboundedReceiver<Request>,
+}
+
+/// A client's request to an HTTP function.
+pub(super) struct Request {
+    pub(super) function: &'static str,
+    pub(super) call: Call,
+    /// Takes the answer; it is dropped if the process ends before.
+    pub(super) answer: oneshot::Sender<Reply>,
 }
 
 /// What an invocation under way is for.
@@ -65,6 +76,22 @@ pub(super) enum Flight {
     Work(Message),
     /// A tick of the timer; nobody waits for its outcome.
     Timer,
+    /// A client's request, and who waits for its answer.
+    Http(&'static str, oneshot::Sender<Reply>),
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let (front, requests) = mpsc::unbounded_channel();
+        Self {
+            tasks: JoinSet::new(),
+            flights: BTreeMap::new(),
+            next: 0,
+            delivered: Delivered::default(),
+            front,
+            requests,
+        }
+    }
 }
 
 impl Host {
@@ -72,30 +99,50 @@ impl Host {
         self.flights.is_empty()
     }
 
-    /// The next invocation that ends; `None` if none is under way.
-    pub(super) async fn ended(&mut self) -> Option<Ended> {
-        self.tasks.join_next().await
+    /// The next invocation that ends, or the next request of a client.
+    pub(super) async fn turn(&mut self) -> Turn {
+        tokio::select! {
+            biased;
+            Some(ended) = self.tasks.join_next() => Turn::Ended(ended),
+            Some(request) = self.requests.recv() => Turn::Asked(request),
+        }
     }
 
     /// Starts one invocation per body, one after the other.
     pub(super) fn launch(&mut self, app: Arc<App>, function: &'static str, bodies: Vec<Value>, flight: Flight) {
-        self.next += 1;
+        let id = self.next_id();
+        let opened = bodies.into_iter().map(|body| {
+            open(id.clone(), function.to_owned(), body.to_string().as_bytes()).map_err(|error| error.to_string())
+        });
+        let invocations = opened.collect();
+        self.spawn(app, invocations, flight);
+    }
+
+    fn spawn(&mut self, app: Arc<App>, invocations: Vec<Result<Invocation, String>>, flight: Flight) {
         let number = self.next;
         self.flights.insert(number, flight);
         self.tasks.spawn(async move {
             let mut replies = Vec::new();
-            for body in bodies {
-                let id = format!("00000000-0000-4000-8000-{number:012x}");
-                replies.push(match open(id, function.to_owned(), body.to_string().as_bytes()) {
+            for invocation in invocations {
+                replies.push(match invocation {
                     Ok(invocation) => app.invoke(invocation).await,
-                    Err(error) => Reply::Failed {
-                        reason: error.to_string(),
-                    },
+                    Err(reason) => Reply::Failed { reason },
                 });
             }
             (number, replies)
         });
     }
+
+    fn next_id(&mut self) -> String {
+        self.next += 1;
+        format!("00000000-0000-4000-8000-{:012x}", self.next)
+    }
+}
+
+/// What the host hears of next.
+pub(super) enum Turn {
+    Ended(Ended),
+    Asked(Request),
 }
 
 impl Stage {
@@ -128,7 +175,8 @@ impl Stage {
                 (Flight::Events(Some(id)), Crash::Process) => azure.delivered(id, DeliveryOutcome::Status(500), now),
                 (Flight::Events(Some(id)), Crash::Machine) => azure.delivered(id, DeliveryOutcome::NoAnswer, now),
                 (Flight::Work(message), Crash::Process) => queue::failed(&mut azure, &message, now)?,
-                (Flight::Events(None) | Flight::Timer, _) | (Flight::Work(_), Crash::Machine) => {}
+                // Whoever asked over HTTP notices that the connection broke.
+                (Flight::Events(None) | Flight::Timer | Flight::Http(..), _) | (Flight::Work(_), Crash::Machine) => {}
             }
         }
         Ok(())
@@ -214,7 +262,24 @@ impl Stage {
         }
     }
 
-    pub(super) fn land(&mut self, ended: Ended) -> Result<(), StageError> {
+    /// What the host does with what it hears of.
+    pub(super) fn take_turn(&mut self, turn: Turn) -> Result<(), StageError> {
+        match turn {
+            Turn::Ended(ended) => self.land(ended),
+            Turn::Asked(request) => {
+                // Without a process the request is dropped, and the client's connection breaks.
+                if let Some(app) = self.app.clone() {
+                    let id = self.host.next_id();
+                    let invocation = request.call.invocation(id, request.function);
+                    let flight = Flight::Http(request.function, request.answer);
+                    self.host.spawn(app, vec![Ok(invocation)], flight);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn land(&mut self, ended: Ended) -> Result<(), StageError> {
         let (number, replies) = ended.map_err(not_answered)?;
         // Its process has ended meanwhile, and its trigger has been told.
         let Some(flight) = self.host.flights.remove(&number) else {
@@ -225,9 +290,10 @@ impl Stage {
             Flight::Events(_) => "ClusterEvents",
             Flight::Work(_) => "Work",
             Flight::Timer => "DriftTimer",
+            Flight::Http(function, _) => function,
         };
         let all_done = replies.iter().all(|reply| matches!(reply, Reply::Done { .. }));
-        for reply in replies {
+        for reply in replies.clone() {
             let (done, texts) = match reply {
                 Reply::Done { logs } => (true, logs),
                 Reply::Failed { reason } => (false, vec![reason]),
@@ -248,6 +314,11 @@ impl Stage {
                 Ok(())
             }
             Flight::Events(None) | Flight::Timer => Ok(()),
+            Flight::Http(_, answer) => {
+                // A client that has gone away takes no answer.
+                let _ = replies.into_iter().next().map(|reply| answer.send(reply));
+                Ok(())
+            }
             Flight::Work(message) if all_done => queue::delete(&mut azure, &message, now),
             Flight::Work(message) => queue::failed(&mut azure, &message, now),
         }

@@ -10,6 +10,7 @@ mod deliveries;
 mod envelope;
 mod error;
 mod host;
+mod laptop;
 mod pump;
 pub mod queue;
 pub mod reach;
@@ -73,6 +74,14 @@ impl Setup {
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The configuration that the app will read.
+    ///
+    /// # Errors
+    /// The one line that says what is wrong with it.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        Config::load(EXAMPLE, &self.settings)
     }
 }
 
@@ -243,14 +252,18 @@ async fn open_ledger(
     transport: Arc<dyn HttpClient>,
     clock: Arc<TokioClock>,
 ) -> Result<Ledger, StageError> {
-    let (account, key) = {
-        let azure = azure.lock();
-        (azure.world().storage_account.clone(), azure.world().storage_key.clone())
-    };
+    Ok(Ledger::open(storage_settings(azure)?, transport, clock).await?)
+}
+
+/// The one account, as `AzureWebJobsStorage` would name it.
+fn storage_settings(azure: &Shared) -> Result<StorageSettings, StageError> {
+    let azure = azure.lock();
+    let (account, key) = (&azure.world().storage_account, &azure.world().storage_key);
     let text = format!(
         "DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
          BlobEndpoint=http://127.0.0.1:{BLOB_PORT}/{account};QueueEndpoint=http://127.0.0.1:{QUEUE_PORT}/{account}"
     );
-    let settings = StorageSettings::from_env(&|name| (name == "AzureWebJobsStorage").then(|| text.clone()))?;
-    Ok(Ledger::open(settings, transport, clock).await?)
+    Ok(StorageSettings::from_env(&|name| {
+        (name == "AzureWebJobsStorage").then(|| text.clone())
+    })?)
 }

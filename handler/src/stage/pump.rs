@@ -1,6 +1,7 @@
 //! How time passes on the stage: what is due is handed out, then the run waits for whatever comes first. Nothing here knows
 //! what the product does; it only keeps it fed until nothing is under way, or says what is still owed.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,23 +100,49 @@ impl Stage {
         self.host.is_idle() && azure.next_event().is_none() && idle
     }
 
+    /// Does `work` while everything else goes on: how a person's command runs beside the app.
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage itself cannot go on.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StageError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let limit = self.now() + PATIENCE;
+            if let Some(done) = self.step_or(limit, work.as_mut()).await? {
+                return Ok(done);
+            }
+        }
+    }
+
     /// One turn: hands out what is due, then waits for whatever comes first, at the latest until `limit`.
-    pub(super) async fn step(&mut self, limit: OffsetDateTime) -> Result<(), StageError> {
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage itself cannot go on.
+    pub async fn step(&mut self, limit: OffsetDateTime) -> Result<(), StageError> {
+        let nothing = std::pin::pin!(std::future::pending::<()>());
+        self.step_or(limit, nothing).await.map(|_| ())
+    }
+
+    /// As [`Stage::step`], and `work` goes on too: what it came to if it is done.
+    async fn step_or<T>(
+        &mut self,
+        limit: OffsetDateTime,
+        work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<Option<T>, StageError> {
         self.hand_out_deliveries()?;
         self.hand_out_messages()?;
-        if self.is_quiet() && self.now() < limit {
-            self.clock.sleep(span(limit - self.now())).await;
-            return Ok(());
-        }
-        let wait = span(self.next_event().map_or(limit, |next| next.min(limit)) - self.now());
+        let next = self.next_event().filter(|_| !self.is_quiet());
+        let wait = span(next.map_or(limit, |next| next.min(limit)) - self.now());
         let (wire, clock) = (Arc::clone(&self.wire), Arc::clone(&self.clock));
         tokio::select! {
             biased;
-            () = wire.died.notified() => self.crash(Crash::Process).await,
-            Some(ended) = self.host.ended() => self.land(ended),
-            () = wire.queued.notified() => Ok(()),
-            () = clock.sleep(wait) => Ok(()),
+            () = wire.died.notified() => self.crash(Crash::Process).await?,
+            turn = self.host.turn() => self.take_turn(turn)?,
+            done = work => return Ok(Some(done)),
+            () = wire.queued.notified() => {}
+            () = clock.sleep(wait) => {}
         }
+        Ok(None)
     }
 
     fn next_event(&self) -> Option<OffsetDateTime> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use azure_sim::Azure;
 use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source};
@@ -64,6 +64,7 @@ pub struct Continuity {
 
 #[derive(Debug, Default)]
 struct Notes {
+    clusters: Vec<Cluster>,
     reached: BTreeMap<(String, &'static str), ()>,
     looks: u64,
     losses: Vec<String>,
@@ -74,31 +75,45 @@ impl Continuity {
     #[must_use]
     pub fn of(stage: &Stage, clusters: &[Cluster]) -> Self {
         let watch = Self::default();
-        let (notes, clusters) = (Arc::clone(&watch.notes), clusters.to_vec());
-        watch
-            .notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .look(&stage.azure.lock(), &clusters, "the start");
+        let notes = Arc::clone(&watch.notes);
+        clusters.iter().for_each(|cluster| watch.add(cluster));
+        watch.notes().look(&stage.azure.lock(), "the start");
         stage.wire.watch(move |azure, what| {
-            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            notes.look(azure, &clusters, what);
+            notes.lock().unwrap_or_else(PoisonError::into_inner).look(azure, what);
         });
         watch
+    }
+
+    /// Watches this cluster too.
+    pub fn add(&self, cluster: &Cluster) {
+        self.notes().clusters.push(cluster.clone());
+    }
+
+    /// Looks no more at clusters with this id or below it: somebody takes them away on purpose.
+    pub fn forget(&self, id: &str) {
+        let id = id.to_ascii_lowercase();
+        let below = format!("{id}/");
+        self.notes()
+            .clusters
+            .retain(|cluster| cluster.key != id && !cluster.key.starts_with(&below));
     }
 
     /// What was lost, in order; and how often was looked.
     #[must_use]
     pub fn losses(&self) -> (Vec<String>, u64) {
-        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = self.notes();
         (notes.losses.clone(), notes.looks)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Notes {
-    fn look(&mut self, azure: &Azure, clusters: &[Cluster], what: &str) {
+    fn look(&mut self, azure: &Azure, what: &str) {
         self.looks += 1;
-        for cluster in clusters {
+        for cluster in &self.clusters {
             for (label, outcome) in walks(azure, cluster) {
                 // The one destination that the switch is meant to cut.
                 if label == NOT_ALLOWED {

@@ -10,6 +10,7 @@ mod expectation;
 mod logs;
 mod progress;
 mod rig;
+mod story;
 mod table;
 mod verdict;
 
@@ -20,6 +21,7 @@ use super::configuration::Refused;
 use super::{Exit, tell};
 use progress::Progress;
 use rig::{Cluster, Rig};
+pub use story::{StoryError, Told, help as story_help, story};
 use time::OffsetDateTime;
 use verdict::Verdict;
 
@@ -63,6 +65,12 @@ pub(super) struct Arguments {
     /// Also print what host and handler log.
     #[arg(long)]
     verbose: bool,
+    /// Tell a story to Azure in virtual time instead, and print its transcript.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clusters", "speed", "keep", "json", "config", "verbose"])]
+    script: Option<PathBuf>,
+    /// Print what can be written in a story.
+    #[arg(long)]
+    help_script: bool,
 }
 
 impl Arguments {
@@ -113,6 +121,12 @@ impl LocalError {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
+    if arguments.help_script {
+        return story::print_help();
+    }
+    if let Some(path) = &arguments.script {
+        return story::tell_story(path, arguments.seed);
+    }
     let outcome = tokio::runtime::Runtime::new()
         .map_err(LocalError::from)
         .and_then(|runtime| runtime.block_on(whole(arguments)));

@@ -1,0 +1,454 @@
+//! Reads a story. Everything that can be wrong with a line is found before anything runs: unknown words, clusters that the story
+//! has not created, states and codes that do not exist, values that are not JSON.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use hubward_core::config::OVERLAY_PREFIX;
+use hubward_core::finding::Code;
+use hubward_core::plan::State;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::forms::{allowed, meaning, verbs};
+use super::statements::{
+    Change, FailsBy, Failure, Forged, From, Line, Opening, Part, Setting, Statement, Story, Thing, To, Until, Verdict,
+    Walk, Wanted,
+};
+use super::things;
+use super::words::{Words, Wrong, without_comment};
+use super::{StoryError, expectations};
+use crate::stage::Crash;
+
+/// The most clusters of a story: each has a network of its own.
+const MOST_CLUSTERS: usize = 99;
+/// The longest time that one line may let pass: a week.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Reads the text of a story; `file` is its name in errors.
+///
+/// # Errors
+/// [`StoryError::Line`] for the first line that is wrong.
+pub(super) fn parse(file: &str, text: &str) -> Result<Story, StoryError> {
+    let mut reader = Reader::default();
+    let mut lines = Vec::new();
+    for (index, text) in text.lines().enumerate() {
+        let number = index + 1;
+        let statement = reader.line(number, text).map_err(|wrong| StoryError::Line {
+            file: file.to_owned(),
+            line: number,
+            what: wrong.what,
+            allowed: wrong.allowed,
+        })?;
+        lines.push(Line {
+            number,
+            text: text.trim_end().to_owned(),
+            statement,
+        });
+    }
+    Ok(Story {
+        opening: reader.opening,
+        lines,
+    })
+}
+
+/// What is known of the story so far.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    pub(super) clusters: Vec<String>,
+    opening: Opening,
+    /// Something has happened already.
+    begun: bool,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            ingress_addresses: 0,
+            settings: Vec::new(),
+            installed: true,
+        }
+    }
+}
+
+impl Reader {
+    fn line(&mut self, number: usize, text: &str) -> Result<Option<Statement>, Wrong> {
+        if without_comment(text).trim().is_empty() {
+            return Ok(None);
+        }
+        let mut words = Words::of(text);
+        let verb = words.peek();
+        let statement = self.statement(number, &verb, &mut words)?;
+        words.end(&allowed(&verb))?;
+        self.begun |= statement != Statement::Opening;
+        Ok(Some(statement))
+    }
+
+    fn statement(&mut self, number: usize, verb: &str, words: &mut Words<'_>) -> Result<Statement, Wrong> {
+        let known = words.take().is_some();
+        debug_assert!(known, "an empty line is no statement");
+        let form = allowed(verb);
+        match verb {
+            "config" => self.config(number, words, &form),
+            "app" => {
+                words.expect("is not installed", &form)?;
+                self.is_opening(&form)?;
+                self.opening.installed = false;
+                Ok(Statement::Opening)
+            }
+            "install" => words.expect("app", &form).map(|()| Statement::Install),
+            "create" => {
+                words.expect("cluster", &form)?;
+                self.create(words, &form)
+            }
+            "delete" if words.skip("group") => Ok(Statement::DeleteGroup(words.word(&form)?)),
+            "delete" => Ok(Statement::Delete(things::read(self, words)?)),
+            "edit" => self.edit(words, &form),
+            "put" => {
+                let id = things::id(&words.word(&form)?)?;
+                Ok(Statement::Put(id, value(words.rest())?))
+            }
+            "send" => {
+                words.expect("event of", &form)?;
+                let name = self.cluster(words)?;
+                words.expect("again", &form)?;
+                Ok(Statement::SendAgain(name))
+            }
+            "forge" => {
+                let forged = match words.word(&form)?.as_str() {
+                    "create" => Forged::Create,
+                    "delete" => Forged::Delete,
+                    other => return Err(Wrong::new(format!("{other:?} is not known here"), form)),
+                };
+                words.expect("of", &form)?;
+                Ok(Statement::Forge(forged, self.cluster(words)?))
+            }
+            "advance" => Ok(Statement::Advance(duration(&words.word(&form)?)?)),
+            "wait" => self.wait(words, &form),
+            "kill" if words.skip("handler") => Ok(Statement::Kill(Crash::Process)),
+            "kill" if words.skip("machine") => Ok(Statement::Kill(Crash::Machine)),
+            "fail" => failure(words, &form),
+            "run" => {
+                words.expect("hubward", &form)?;
+                let all: Vec<String> = std::iter::from_fn(|| words.take()).collect();
+                if all.is_empty() {
+                    return Err(words.unexpected(form));
+                }
+                Ok(Statement::Run(all))
+            }
+            "walk" => self.walk(words),
+            "expect" => expectations::read(self, words).map(Statement::Expect),
+            "mark" => Ok(Statement::Mark),
+            "kill" => Err(words.unexpected(form)),
+            other => Err(Wrong::new(format!("{other:?} begins no statement"), verbs())),
+        }
+    }
+
+    fn config(&mut self, line: usize, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+        let path = words.word(form)?;
+        words.expect("=", form)?;
+        let value = words.rest();
+        if value.is_empty() {
+            return Err(words.unexpected(form));
+        }
+        let setting = Setting {
+            line,
+            name: format!("{OVERLAY_PREFIX}{}", path.replace('.', "__")),
+            value: value.to_owned(),
+        };
+        if self.begun {
+            return Ok(Statement::Configure(setting));
+        }
+        self.opening.settings.push(setting);
+        Ok(Statement::Opening)
+    }
+
+    fn is_opening(&self, form: &str) -> Result<(), Wrong> {
+        if self.begun {
+            let what = format!("{form:?} comes too late");
+            return Err(Wrong::new(what, "before anything else happens"));
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+        let name = words.word(form)?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 40 {
+            let rule = "small letters, digits and dashes, a letter first, at most 40";
+            return Err(Wrong::new(format!("{name:?} is not a name of a cluster here"), rule));
+        }
+        if things::RESERVED.contains(&name.as_str()) {
+            return Err(Wrong::new(
+                format!("{name:?} means something else"),
+                "another name for the cluster",
+            ));
+        }
+        if !self.clusters.contains(&name) {
+            if self.clusters.len() == MOST_CLUSTERS {
+                return Err(Wrong::new(
+                    "one cluster too many",
+                    format!("{MOST_CLUSTERS} in a story"),
+                ));
+            }
+            self.clusters.push(name.clone());
+        }
+        let index = self
+            .clusters
+            .iter()
+            .position(|known| *known == name)
+            .unwrap_or_default()
+            + 1;
+        let mut wanted = Wanted {
+            name,
+            index: u8::try_from(index).unwrap_or(u8::MAX),
+            tags: Vec::new(),
+        };
+        while !words.is_done() {
+            words.expect("tag", form)?;
+            let key = words.word(form)?;
+            words.expect("=", form)?;
+            wanted.tags.push((key, words.word(form)?));
+        }
+        Ok(Statement::Create(wanted))
+    }
+
+    fn edit(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+        let thing = things::read(self, words)?;
+        let change = match words.word(form)?.as_str() {
+            "set" => {
+                let path = words.word(form)?;
+                words.expect("=", form)?;
+                Change::Set(path, value(words.rest())?)
+            }
+            "remove" => Change::Remove(words.word(form)?),
+            other => return Err(Wrong::new(format!("{other:?} is not known here"), form)),
+        };
+        Ok(Statement::Edit(thing, change))
+    }
+
+    fn wait(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+        words.expect("until", form)?;
+        if words.skip("quiet") {
+            return Ok(Statement::Wait(Until::Quiet));
+        }
+        let thing = things::read(self, words)?;
+        if words.skip("exists") {
+            return Ok(Statement::Wait(Until::There(thing)));
+        }
+        words.expect("is", form)?;
+        if words.skip("gone") {
+            return Ok(Statement::Wait(Until::Gone(thing)));
+        }
+        match thing {
+            Thing::Of(name, Part::Cluster) => Ok(Statement::Wait(Until::State(name, state(words)?))),
+            Thing::Id(_) | Thing::Of(..) | Thing::Hub(_) => Err(Wrong::new("only a cluster has a state", form)),
+        }
+    }
+
+    fn walk(&mut self, words: &mut Words<'_>) -> Result<Statement, Wrong> {
+        let word = words.word(meaning("FROM"))?;
+        let from = match word.parse::<Ipv4Addr>() {
+            Ok(address) => From::Address(address),
+            Err(_) => From::Cluster(self.known(word)?),
+        };
+        words.expect("->", &allowed("walk"))?;
+        let (to, port) = self.target(words)?;
+        Ok(Statement::Walk(Walk {
+            from,
+            to,
+            port,
+            verdict: verdict(words)?,
+        }))
+    }
+
+    fn target(&self, words: &mut Words<'_>) -> Result<(To, u16), Wrong> {
+        let allowed = meaning("TO");
+        let of = ["api of", "ingress of"].into_iter().find(|of| words.skip(of));
+        let word = words.word(allowed)?;
+        let parted = word.rsplit_once(':');
+        let Some((host, port)) = parted.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else {
+            return Err(Wrong::new(format!("{word:?} has no port"), allowed));
+        };
+        let to = match (of, host.parse::<Ipv4Addr>()) {
+            (Some("api of"), _) => To::ApiServer(self.known(host.to_owned())?),
+            (Some(_), _) => To::Ingress(self.known(host.to_owned())?),
+            (None, Ok(address)) => To::Address(address),
+            (None, Err(_)) => To::Name(host.to_owned()),
+        };
+        Ok((to, port))
+    }
+
+    /// The name of a cluster that the story has created.
+    pub(super) fn cluster(&self, words: &mut Words<'_>) -> Result<String, Wrong> {
+        let word = words.word("a cluster that the story has created")?;
+        self.known(word)
+    }
+
+    fn known(&self, name: String) -> Result<String, Wrong> {
+        if self.clusters.contains(&name) {
+            return Ok(name);
+        }
+        let known = match self.clusters.as_slice() {
+            [] => "none has been created yet".to_owned(),
+            names => names.join(", "),
+        };
+        Err(Wrong::new(format!("{name:?} is no cluster of this story"), known))
+    }
+}
+
+/// A state of a cluster.
+pub(super) fn state(words: &mut Words<'_>) -> Result<State, Wrong> {
+    one_of(words, "state")
+}
+
+/// A code of a finding.
+pub(super) fn code(words: &mut Words<'_>) -> Result<Code, Wrong> {
+    one_of(words, "finding")
+}
+
+/// JSON that fills the rest of the line.
+pub(super) fn value(text: &str) -> Result<Value, Wrong> {
+    serde_json::from_str(text).map_err(|error| {
+        Wrong::new(
+            format!("{text:?} is not JSON ({error})"),
+            "JSON, a text in double quotes",
+        )
+    })
+}
+
+/// One of the words that the type knows.
+fn one_of<T: DeserializeOwned>(words: &mut Words<'_>, what: &str) -> Result<T, Wrong> {
+    let word = words.word(&format!("a {what}"))?;
+    serde_json::from_value(json!(word)).map_err(|error| {
+        let said = error.to_string();
+        let known = said.split_once("expected one of ").map_or("", |(_, known)| known);
+        Wrong::new(format!("{word:?} is no {what}"), known.replace('`', ""))
+    })
+}
+
+fn verdict(words: &mut Words<'_>) -> Result<Option<Verdict>, Wrong> {
+    if words.is_done() {
+        return Ok(None);
+    }
+    let verdict = if words.skip("is dropped at firewall") {
+        Verdict::DroppedAtFirewall
+    } else if words.skip("is dropped") {
+        Verdict::Dropped
+    } else if words.skip("arrives from egress") {
+        Verdict::ArrivesFromEgress
+    } else if words.skip("arrives from") {
+        let word = words.word(meaning("VERDICT"))?;
+        let address = word.parse();
+        Verdict::ArrivesFrom(address.map_err(|_| Wrong::new(format!("{word:?} is no address"), meaning("VERDICT")))?)
+    } else if words.skip("arrives") {
+        Verdict::Arrives
+    } else {
+        return Err(words.unexpected(meaning("VERDICT")));
+    };
+    Ok(Some(verdict))
+}
+
+fn failure(words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+    words.expect("next", form)?;
+    let method = words.word(meaning("METHOD"))?;
+    if !["GET", "PUT", "POST", "DELETE"].contains(&method.as_str()) {
+        return Err(Wrong::new(format!("{method:?} is no method"), meaning("METHOD")));
+    }
+    words.expect("of", form)?;
+    let path = things::kind(words)?;
+    let how = if words.skip("later with") {
+        FailsBy::Operation(words.word(form)?)
+    } else if words.skip("by losing the answer") {
+        FailsBy::LostAnswer
+    } else {
+        words.expect("with", form)?;
+        let word = words.word(form)?;
+        let status = word.parse().ok().filter(|status| (400..600).contains(status));
+        let status = status.ok_or_else(|| Wrong::new(format!("{word:?} is no status of a refusal"), "400 to 599"))?;
+        FailsBy::Answer(status, words.word(form)?)
+    };
+    Ok(Statement::Fail(Failure { method, path, how }))
+}
+
+fn duration(word: &str) -> Result<Duration, Wrong> {
+    let wrong = || Wrong::new(format!("{word:?} is no duration"), "as 90s, 10m, 2h or 1d, at most 7d");
+    let at = word.len().checked_sub(1).filter(|at| word.is_char_boundary(*at));
+    let (number, unit) = word.split_at(at.ok_or_else(wrong)?);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let span = number.checked_mul(seconds).map(Duration::from_secs);
+    span.filter(|span| (Duration::from_secs(1)..=LONGEST).contains(span))
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(story: &str) -> String {
+        parse("a.story", story).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_line_is_told_with_its_number_and_what_is_allowed() {
+        let lines: Vec<String> = [
+            "creat cluster shop",
+            "create cluster",
+            "create cluster Shop",
+            "create cluster hub",
+            "create cluster shop kubanet",
+            "create cluster shop tag team",
+            "wait until shop is wired",
+            "create cluster shop\nwait until shop is wierd",
+            "create cluster shop\nwait until shop network is wired",
+            "create cluster shop\nwait until shop",
+            "create cluster shop\nwalk shop -> a.example",
+            "create cluster shop\nwalk shop => a.example:443",
+            "create cluster shop\nwalk shop -> a.example:443 flies",
+            "create cluster shop\nedit shop subnet set properties.x = {\"a\": }",
+            "create cluster shop\nedit shop kitchen remove properties.x",
+            "edit hub kitchen remove properties.x",
+            "put rg-shop {}",
+            "advance soon",
+            "advance 8d",
+            "kill dragon",
+            "fail next PUSH of subnet with 409 X",
+            "fail next PUT of sandwich with 409 X",
+            "fail next PUT of subnet with 200 X",
+            "create cluster shop\nexpect egress of shop = fine",
+            "expect count smiles = 1",
+            "expect count writes != 1",
+            "expect count writes = many",
+            "expect exit 256",
+            "expect luck",
+            "run plan",
+            "run hubward",
+            "mark now",
+            "mark\napp is not installed",
+        ]
+        .into_iter()
+        .map(|story| {
+            let line = refused(story);
+            assert_eq!(line.lines().count(), 1, "{line}");
+            format!("{:50} -> {line}", story.replace('\n', " / "))
+        })
+        .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_finding_that_does_not_exist_is_told_with_those_that_do() {
+        let line = refused("create cluster shop\nexpect finding bad_luck of shop");
+        assert!(
+            line.starts_with("a.story:2: \"bad_luck\" is no finding; allowed: cluster_not_found, "),
+            "{line}"
+        );
+    }
+}
