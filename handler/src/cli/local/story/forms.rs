@@ -41,9 +41,9 @@ pub(super) const CHAPTERS: &[Chapter] = &[
         heading: "Clusters and all else in Azure",
         forms: &[
             form(
-                "create cluster NAME [tag KEY = VALUE]..",
+                "create cluster NAME [SHAPE]..",
                 "a person creates a cluster with network and resource group rg-NAME; it takes minutes",
-                "create cluster legacy tag team = \"blue\"",
+                "create cluster legacy kubenet tag team = \"blue\"",
             ),
             form("delete THING", "a person deletes it by an ARM call", "delete shop"),
             form(

@@ -6,6 +6,7 @@
 //! first expectation that does not hold ends the story, with the states and findings that there were.
 
 mod by_hand;
+mod events;
 mod expectations;
 mod forms;
 mod help;
@@ -17,6 +18,7 @@ mod statements;
 mod things;
 mod transcript;
 mod walks;
+mod wanted;
 mod words;
 
 use std::io::Write;
@@ -56,7 +58,7 @@ pub enum StoryError {
         /// The story.
         file: String,
         /// Why.
-        error: StageError,
+        error: Box<StageError>,
     },
     /// There is no runtime.
     #[error("the runtime cannot be started: {0}")]

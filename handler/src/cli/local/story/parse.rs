@@ -13,15 +13,13 @@ use serde_json::{Value, json};
 use super::forms::{allowed, meaning, verbs};
 use super::statements::{
     Change, FailsBy, Failure, Forged, From, Line, Opening, Part, Setting, Statement, Story, Thing, To, Until, Verdict,
-    Walk, Wanted,
+    Walk,
 };
 use super::things;
 use super::words::{Words, Wrong, without_comment};
-use super::{StoryError, expectations};
+use super::{StoryError, expectations, wanted};
 use crate::stage::Crash;
 
-/// The most clusters of a story: each has a network of its own.
-const MOST_CLUSTERS: usize = 99;
 /// The longest time that one line may let pass: a week.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -56,6 +54,8 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Story, StoryError> {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub(super) clusters: Vec<String>,
+    /// For each cluster in another's network the name of that other.
+    pub(super) neighbours: Vec<String>,
     opening: Opening,
     /// Something has happened already.
     begun: bool,
@@ -99,7 +99,7 @@ impl Reader {
             "install" => words.expect("app", &form).map(|()| Statement::Install),
             "create" => {
                 words.expect("cluster", &form)?;
-                self.create(words, &form)
+                wanted::read(self, words, &form).map(Statement::Create)
             }
             "delete" if words.skip("group") => Ok(Statement::DeleteGroup(words.word(&form)?)),
             "delete" => Ok(Statement::Delete(things::read(self, words)?)),
@@ -169,48 +169,6 @@ impl Reader {
             return Err(Wrong::new(what, "before anything else happens"));
         }
         Ok(())
-    }
-
-    fn create(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
-        let name = words.word(form)?;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 40 {
-            let rule = "small letters, digits and dashes, a letter first, at most 40";
-            return Err(Wrong::new(format!("{name:?} is not a name of a cluster here"), rule));
-        }
-        if things::RESERVED.contains(&name.as_str()) {
-            return Err(Wrong::new(
-                format!("{name:?} means something else"),
-                "another name for the cluster",
-            ));
-        }
-        if !self.clusters.contains(&name) {
-            if self.clusters.len() == MOST_CLUSTERS {
-                return Err(Wrong::new(
-                    "one cluster too many",
-                    format!("{MOST_CLUSTERS} in a story"),
-                ));
-            }
-            self.clusters.push(name.clone());
-        }
-        let index = self
-            .clusters
-            .iter()
-            .position(|known| *known == name)
-            .unwrap_or_default()
-            + 1;
-        let mut wanted = Wanted {
-            name,
-            index: u8::try_from(index).unwrap_or(u8::MAX),
-            tags: Vec::new(),
-        };
-        while !words.is_done() {
-            words.expect("tag", form)?;
-            let key = words.word(form)?;
-            words.expect("=", form)?;
-            wanted.tags.push((key, words.word(form)?));
-        }
-        Ok(Statement::Create(wanted))
     }
 
     fn edit(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
@@ -405,6 +363,7 @@ mod tests {
             "create cluster hub",
             "create cluster shop kubanet",
             "create cluster shop tag team",
+            "create cluster shop in network of pay",
             "wait until shop is wired",
             "create cluster shop\nwait until shop is wierd",
             "create cluster shop\nwait until shop network is wired",

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use azure_sim::{Azure, ClusterSpec, World};
+use azure_sim::{Azure, World};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::judge::{explain, is_finished, judge};
 use super::snapshot::Snapshot;
-use super::statements::{Expectation, Forged, Line, Setting, Statement, Story, Thing, Until, Wanted};
+use super::statements::{Expectation, Line, Setting, Statement, Story, Thing, Until};
 use super::transcript::{Transcript, stamp};
+use super::wanted::Wanted;
 use super::{StoryError, Told, by_hand, things, walks};
 use crate::cli::{Said, command};
 use crate::stage::reach::Continuity;
@@ -30,7 +31,7 @@ pub(super) struct Scene {
 }
 
 /// What came of a statement: a text for the transcript, or why the story ends here.
-type Outcome = Result<String, String>;
+pub(super) type Outcome = Result<String, String>;
 
 /// Tells the story.
 ///
@@ -39,7 +40,7 @@ type Outcome = Result<String, String>;
 pub(super) async fn run(file: &str, story: &Story, seed: u64) -> Result<Told, StoryError> {
     let of_stage = |error| StoryError::Stage {
         file: file.to_owned(),
-        error,
+        error: Box::new(error),
     };
     let mut scene = open(file, story, seed).await?;
     let mut transcript = Transcript::default();
@@ -76,7 +77,7 @@ pub(super) async fn run(file: &str, story: &Story, seed: u64) -> Result<Told, St
 async fn open(file: &str, story: &Story, seed: u64) -> Result<Scene, StoryError> {
     let of_stage = |error| StoryError::Stage {
         file: file.to_owned(),
-        error,
+        error: Box::new(error),
     };
     let mut setup = Setup::seeded(seed);
     setup.world = World::one_hub();
@@ -177,7 +178,7 @@ impl Scene {
                 self.stage.start_app().await?;
                 Ok(Ok("the app runs".to_owned()))
             }
-            Statement::Create(wanted) => Ok(Ok(self.create(wanted))),
+            Statement::Create(wanted) => Ok(self.create(wanted)),
             Statement::Delete(thing) => Ok(self.delete(thing)),
             Statement::DeleteGroup(name) => Ok(self.delete_group(name)),
             Statement::Edit(thing, change) => {
@@ -221,14 +222,13 @@ impl Scene {
         Ok(Ok("the app runs with it".to_owned()))
     }
 
-    fn create(&mut self, wanted: &Wanted) -> String {
-        let mut spec = ClusterSpec::usual(&wanted.name, wanted.index);
-        spec.tags.extend(wanted.tags.iter().cloned());
+    fn create(&mut self, wanted: &Wanted) -> Outcome {
+        let spec = wanted.spec(|name| self.cluster(name).map(|cluster| cluster.spec.clone()))?;
         let cluster = self.stage.create(spec);
         self.continuity.add(&cluster);
         self.clusters.retain(|(name, _)| *name != wanted.name);
         self.clusters.push((wanted.name.clone(), cluster));
-        String::new()
+        Ok(String::new())
     }
 
     fn delete(&mut self, thing: &Thing) -> Outcome {
@@ -305,62 +305,6 @@ impl Scene {
                 })
             }
         }
-    }
-
-    fn send_again(&mut self, name: &str) -> Result<Outcome, StageError> {
-        match self.creation(name) {
-            Ok(event) => {
-                self.stage.send_event(&event)?;
-                Ok(Ok(String::new()))
-            }
-            Err(line) => Ok(Err(line)),
-        }
-    }
-
-    /// The event of the cluster's creation, as Event Grid delivered it.
-    fn creation(&self, name: &str) -> Result<Value, String> {
-        let cluster = self.cluster(name)?;
-        let about = |event: &Value| {
-            let uri = event["data"]["resourceUri"].as_str().unwrap_or_default();
-            uri.eq_ignore_ascii_case(&cluster.id)
-        };
-        let found = self.stage.events().into_iter().find(about);
-        found.ok_or_else(|| format!("no event of {name} has been delivered yet"))
-    }
-
-    /// An event as Event Grid would write it, for something that did not happen.
-    fn forge(&mut self, forged: Forged, name: &str) -> Result<Outcome, StageError> {
-        let cluster = match self.cluster(name) {
-            Ok(cluster) => cluster,
-            Err(line) => return Ok(Err(line)),
-        };
-        let (kind, verb) = match forged {
-            Forged::Create => ("Microsoft.Resources.ResourceWriteSuccess", "write"),
-            Forged::Delete => ("Microsoft.Resources.ResourceDeleteSuccess", "delete"),
-        };
-        let subscription = self.stage.azure.lock().world().subscription.clone();
-        let at = self.stage.now();
-        let at = at
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap_or_default();
-        let event = json!({
-            "id": format!("forged-{}-{at}", cluster.spec.name),
-            "topic": format!("/subscriptions/{subscription}"),
-            "subject": cluster.id,
-            "eventType": kind,
-            "eventTime": at,
-            "data": {
-                "operationName": format!("Microsoft.ContainerService/managedClusters/{verb}"),
-                "resourceUri": cluster.id,
-                "status": "Succeeded",
-                "subscriptionId": subscription,
-                "resourceProvider": "Microsoft.ContainerService",
-            },
-            "dataVersion": "2",
-            "metadataVersion": "1",
-        });
-        self.stage.send_event(&event)?;
-        Ok(Ok(String::new()))
     }
 
     /// Runs a command as a person would; its output is the result.

@@ -7,6 +7,7 @@ use hubward_core::finding::Code;
 use hubward_core::plan::State;
 use serde_json::Value;
 
+use super::wanted::Wanted;
 use crate::stage::Crash;
 
 /// A whole story.
@@ -66,15 +67,6 @@ pub(super) enum Statement {
     Walk(Walk),
     Mark,
     Expect(Expectation),
-}
-
-/// A cluster that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) name: String,
-    /// Its number among the story's clusters, from 1.
-    pub(super) index: u8,
-    pub(super) tags: Vec<(String, String)>,
 }
 
 /// Something in Azure.
