@@ -15,7 +15,8 @@ double quotes. Every line is understood before the first one runs. After > stand
 
 A story runs in virtual time: the same app and functions as in Azure, in one process and without a network, so
 hours pass in seconds. It begins on a Monday at 08:00 with one hub in westeurope and Hubward installed. The same
-story and --seed give the same transcript. Time passes only where a statement waits or lets it pass.
+story and --seed give the same transcript. Time passes only where a statement waits or lets it pass; the transcript
+then says how much has passed since the beginning, as 1:02 for an hour and two minutes.
 
 Exit codes: 0 everything held, 1 something did not (the story ends there), 2 a line is wrong (nothing has run).
 ";

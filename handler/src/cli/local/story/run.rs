@@ -51,7 +51,7 @@ pub(super) async fn run(file: &str, story: &Story, seed: u64) -> Result<Told, St
         let began = scene.stage.now();
         let outcome = scene.tell(statement).await.map_err(of_stage)?;
         match outcome {
-            Ok(text) if scene.stage.now() > began => transcript.result_at(scene.elapsed(), &text),
+            Ok(text) if scene.stage.now() > began && !text.is_empty() => transcript.result_at(scene.elapsed(), &text),
             Ok(text) => transcript.result(&text),
             Err(text) => {
                 transcript.result_at(scene.elapsed(), &format!("NOT SO: {text}"));
@@ -64,7 +64,7 @@ pub(super) async fn run(file: &str, story: &Story, seed: u64) -> Result<Told, St
     }
     transcript.line("");
     transcript.line(&format!(
-        "{held} expectations hold, after {} in Azure (seed {seed})",
+        "{held} expectations hold, {} h in Azure (seed {seed})",
         stamp(scene.elapsed())
     ));
     Ok(Told {

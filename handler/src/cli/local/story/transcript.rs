@@ -40,10 +40,10 @@ impl Transcript {
     }
 }
 
-/// Time since the story began, as `1:02:03`.
+/// Time since the story began in hours and minutes, as `1:02`. Seconds would only tell how many calls were made.
 pub(super) fn stamp(elapsed: Duration) -> String {
-    let seconds = elapsed.whole_seconds();
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    let minutes = (elapsed.whole_seconds() + 30) / 60;
+    format!("{}:{:02}", minutes / 60, minutes % 60)
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
         transcript.result("");
         assert_eq!(
             transcript.into_text(),
-            "wait until shop is wired  # soon\n    1:02:03  shop is wired\n    reach holds\n"
+            "wait until shop is wired  # soon\n    1:02  shop is wired\n    reach holds\n"
         );
     }
 }
