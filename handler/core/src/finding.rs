@@ -120,6 +120,10 @@ pub enum Code {
     PlanRefused,
     /// A document of the ledger could not be read and was set aside.
     DamagedDocument,
+    /// Nodes would have no way out without our route table, which therefore stays.
+    NoOtherEgress,
+    /// The resource group of an application address holds something of somebody else's, or somebody else uses the address.
+    ForeignInGroup,
 }
 
 /// One thing a person should know.

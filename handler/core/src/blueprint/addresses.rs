@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::Contribution;
-use super::group::{has_part, part_of};
+use super::group::{part_in, part_of};
 use super::ingress::{destination, is_our_dnat, our_dnat_rules};
 use crate::config::{Config, Hub};
 use crate::estate::{Estate, dnat_rules, is_in_force, policy_chain, public_address, rule_collection_groups};
@@ -86,7 +86,7 @@ pub fn is_gone_from_rules(estate: &Estate, config: &Config, hub: &Hub, cluster: 
     let at_rest = estate.policy(&policy).is_some_and(|p| p.is_at_rest())
         && estate.firewall(&hub.firewall).is_some_and(|f| f.is_at_rest());
     let empty = match estate.get(&group) {
-        Some(body) => is_in_force(body) && !has_part(config, body, &names::hash(cluster)),
+        Some(body) => is_in_force(body) && !part_in(config, body, &names::hash(cluster)).any,
         None => estate.is_absent(&group),
     };
     at_rest && empty

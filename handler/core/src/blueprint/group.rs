@@ -125,14 +125,27 @@ pub(crate) fn carries(config: &Config, hub: &Hub, present: &Value, contribution:
     !part_differs(&collections, config, &contribution.cluster, contribution, hub)
 }
 
-/// True if the group has a rule of ours for the cluster of this hash.
-pub(super) fn has_part(config: &Config, present: &Value, hash: &str) -> bool {
-    let mut body = present.clone();
-    take_collections(&mut body)
-        .iter()
-        .filter(|c| is_ours(c, config))
-        .flat_map(rules_of)
-        .any(|rule| belongs_to(rule, hash))
+/// What the group still has of a cluster that is to leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// True if any rule of ours serves it.
+    pub(crate) any: bool,
+    /// True if a DNAT rule of ours leads to it.
+    pub(crate) inbound: bool,
+}
+
+/// What the group has of the cluster of this hash.
+#[must_use]
+pub(crate) fn part_in(config: &Config, group: &Value, hash: &str) -> Part {
+    let mut body = group.clone();
+    let mut part = Part::default();
+    for collection in take_collections(&mut body).iter().filter(|c| is_ours(c, config)) {
+        if rules_of(collection).iter().any(|rule| belongs_to(rule, hash)) {
+            part.any = true;
+            part.inbound |= is_of(collection, config, CollectionKind::Dnat);
+        }
+    }
+    part
 }
 
 fn part_differs(

@@ -20,8 +20,8 @@ pub(crate) use addresses::{MOST_DESTINATIONS, free};
 pub use addresses::{Reservations, Reserved, assign, is_gone_from_rules, quarantine_end};
 pub use contribution::{Contribution, Inbound, contribution};
 pub use footprint::{Footprint, Place, footprint};
-pub(crate) use group::carries;
 pub use group::{GroupEdit, Tombstone, edit_group};
+pub(crate) use group::{carries, part_in};
 pub use hub::{HubFacts, hub_facts, serving_hub};
 pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
 pub(crate) use ingress::{

@@ -4,6 +4,8 @@
 //! is undone and why it is made. A step that has to wait says for what. The guard has judged the state after each step;
 //! a step that would lower a judgement is not in the plan, its refusal is.
 
+mod absence;
+mod address;
 mod addresses;
 mod assumption;
 mod effect;
@@ -14,7 +16,10 @@ mod hub;
 mod known;
 mod kubenet;
 mod neighbours;
+mod offboard;
+mod removals;
 mod reservations;
+mod sharing;
 mod spoke;
 mod step;
 mod text;
@@ -33,9 +38,11 @@ use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 use crate::proof::Proof;
 
+pub use absence::{APART, Gone, Sightings, gone};
 pub use effect::after;
 pub use hub::plan_hub;
 pub use known::{Acceptance, Age, Known, Reservation, Word};
+pub use offboard::{Cause, Departure, Farewell, Unwiring, plan_offboard};
 pub use spoke::plan_spoke;
 pub use step::{AcceptedLoss, Method, Step, Undo, comparable, differs, kept};
 
