@@ -73,6 +73,7 @@ fn is_acted_on_in_scope_only(event: &Event) {
     match event::classify(event, &config) {
         Relevance::Spoke { cluster: id, .. }
         | Relevance::Offboard { cluster: id }
+        | Relevance::Group { group: id }
         | Relevance::Network { resource: id } => {
             assert!(config.scope.covers(&id), "{id} is out of scope and acted on");
         }

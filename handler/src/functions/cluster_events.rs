@@ -79,8 +79,15 @@ async fn take(
         // Whether the cluster is gone is found out by looking, as for every other event.
         Relevance::Offboard { cluster } => {
             keep(app, &event, body).await?;
-            request(app, &cluster, &event).await?;
+            request_deleted(app, WorkKind::Offboard, &cluster, &event).await?;
             Ok(format!("{name}: said to be deleted; it is looked at"))
+        }
+        Relevance::Group { group } => {
+            keep(app, &event, body).await?;
+            request_deleted(app, WorkKind::Sweep, &group, &event).await?;
+            Ok(format!(
+                "{name}: a resource group said to be deleted; its clusters are looked at"
+            ))
         }
         Relevance::Network { resource } => Ok(format!("{name}: a change of {resource} needs no work by itself")),
         Relevance::Foreign { reason } => Ok(format!("{name}: not ours: {reason}")),
@@ -111,6 +118,16 @@ async fn request(app: &App, cluster: &ResourceId, event: &Event) -> Result<(), L
             keys.request_created(WorkKind::Spoke, &key, &cause, at).await
         }
         Some(_) | None => keys.request(WorkKind::Spoke, &key, &cause).await,
+    }
+}
+
+/// The time goes with the wish: with it, one answer that there is no such cluster is proof.
+async fn request_deleted(app: &App, kind: WorkKind, id: &ResourceId, event: &Event) -> Result<(), LedgerError> {
+    let cause = format!("event {}", event.id);
+    let (keys, key) = (&app.ledger.keys, id.key());
+    match event.time {
+        Some(at) => keys.request_deleted(kind, &key, &cause, at).await,
+        None => keys.request(kind, &key, &cause).await,
     }
 }
 

@@ -9,6 +9,7 @@
 mod addresses;
 mod failure;
 mod hub;
+mod offboard;
 mod outcome;
 mod spoke;
 pub mod sweep;

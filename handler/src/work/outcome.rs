@@ -111,6 +111,19 @@ impl Report {
         }
     }
 
+    /// A state without a plan behind it.
+    pub(super) fn in_state(state: State) -> Self {
+        Self {
+            state,
+            waits: Vec::new(),
+            findings: Vec::new(),
+            proof: None,
+            steps: Vec::new(),
+            plan: String::new(),
+            trouble: None,
+        }
+    }
+
     pub(super) fn of_failure(state: State, line: &str, finding: Option<Finding>) -> Self {
         Self {
             state,

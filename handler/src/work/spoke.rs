@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hubward_core::blueprint::Footprint;
 use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::ids::ResourceId;
@@ -11,6 +12,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::failure::{Failure, of_fault, pause_after};
+use super::offboard::{Found, absent, released};
 use super::outcome::{Report, write};
 use super::{LOOKED, Next};
 use crate::app::App;
@@ -18,6 +20,7 @@ use crate::apply::{Applied, Running, apply, resume};
 use crate::ledger::keys::{KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
+use crate::transport::REQUEST_TIMEOUT;
 
 /// When to look again at something that Azure ends in seconds: a peering, a network at rest.
 const SOON: Duration = Duration::from_secs(10);
@@ -25,6 +28,8 @@ const SOON: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(5);
 /// When to look again at rules: the hub's commit asks for this cluster itself, so this is only the safety net.
 const RULES: Duration = Duration::from_secs(300);
+/// When a look that might take away what is shared has ended: it begins no step after [`super::LOOK`].
+const LEFT: Duration = super::LOOK.saturating_add(REQUEST_TIMEOUT);
 /// When to look again at a hub that is down or a cluster that AKS works on.
 const LATER: Duration = Duration::from_secs(120);
 
@@ -59,15 +64,39 @@ pub(super) async fn look(
     };
     let subject = Subject::Spoke { cluster: id.clone() };
     let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
-    let plan = plan_spoke(&estate, config, &id, &Known::at(now, age));
+    let known = Known::at(now, age);
+    let found = Found {
+        running: &running,
+        known: &known,
+    };
+    if estate.is_absent(&id) {
+        if let Some(next) = absent(app, config, lease, &estate, &id, found, deadline).await? {
+            return Ok(next);
+        }
+    } else if let Some(cluster) = estate.cluster(&id) {
+        // One that is being deleted takes nothing back.
+        if !cluster.provisioning_state().eq_ignore_ascii_case("Deleting") {
+            app.ledger.keys.saw(lease, true, now).await?;
+        }
+        if known.word.released {
+            return released(app, config, lease, found, deadline).await;
+        }
+    }
+    let plan = plan_spoke(&estate, config, &id, &known);
     if lease.look_only {
         write(app, key, &Report::of_plan(&plan)).await?;
         return Ok(Next::Settled {
             line: LOOKED.to_owned(),
         });
     }
-    if let Some(footprint) = &plan.footprint {
-        app.ledger.footprints.grow(footprint).await?;
+    if let Some(footprint) = &plan.footprint
+        && app.ledger.footprints.grow(footprint).await?
+        && is_being_left(app, key, footprint).await?
+    {
+        return Ok(Next::Wait {
+            after: LEFT,
+            line: "another cluster is leaving the network".to_owned(),
+        });
     }
     contribute(app, &plan).await?;
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
@@ -80,6 +109,13 @@ pub(super) async fn look(
         0
     };
     Ok(next(&plan, &applied, &running, &report, unchanged, app.clock.now()))
+}
+
+/// True if another cluster is being taken off one of the networks. Its look may have begun before this footprint was kept, and
+/// would take away what both share.
+async fn is_being_left(app: &App, key: &str, footprint: &Footprint) -> Result<bool, Failure> {
+    let others = app.ledger.footprints.others(key, &footprint.vnets()).await?;
+    Ok(others.iter().any(|other| other.leaving_since.is_some()))
 }
 
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.
@@ -114,7 +150,7 @@ async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
+pub(super) fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
     let mut report = Report::of_plan(plan);
     report.steps.clone_from(&applied.written);
     report
@@ -145,7 +181,7 @@ fn report(plan: &Plan, applied: &Applied, running: &Running) -> Report {
 /// What comes next. A failed operation is tried again with a growing delay, or a fault of Azure's would be hammered.
 ///
 /// `unchanged` looks before this one left the same plan.
-fn next(
+pub(super) fn next(
     plan: &Plan,
     applied: &Applied,
     running: &Running,
@@ -176,7 +212,9 @@ fn next(
             Some(after),
         ) => Next::Wait { after, line },
         // A startable step that was not written shares its lane with one that was; it is next.
-        (Some(State::Waiting), None) if plan.startable().next().is_some() => Next::Wait { after: SOON, line },
+        (Some(State::Waiting | State::Offboarding), None) if plan.startable().next().is_some() => {
+            Next::Wait { after: SOON, line }
+        }
         _ => Next::Settled { line },
     }
 }
@@ -187,7 +225,7 @@ fn pause_for(wait: &Wait, unchanged: u32, now: OffsetDateTime) -> Option<Duratio
     let first = match wait {
         Wait::Peering | Wait::AtRest { .. } => SOON,
         Wait::Cluster { .. } | Wait::Hub => LATER,
-        Wait::Rules => return Some(RULES),
+        Wait::Rules | Wait::RulesGone => return Some(RULES),
         Wait::Rights { until } | Wait::Absence { until } => {
             let left = Duration::try_from(*until - now).unwrap_or_default();
             return Some(left.max(Duration::from_secs(1)));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{ClusterView, Estate, Kind};
-use crate::blueprint;
+use crate::blueprint::{self, Footprint};
 use crate::config::{AddressSource, Config, Hub};
 use crate::ids::ResourceId;
 
@@ -21,6 +21,11 @@ pub enum Subject {
         /// The name in the configuration.
         name: String,
     },
+    /// A cluster that is taken off its hubs, by what its wiring touched.
+    Offboard {
+        /// What it touched.
+        footprint: Box<Footprint>,
+    },
 }
 
 /// The ids that should be read before the estate can be judged; empty when the estate is complete for `subject`.
@@ -35,6 +40,7 @@ pub fn wanted_reads(estate: &Estate, config: &Config, subject: &Subject) -> BTre
                 ingress_reads(estate, config, hub, &mut wanted);
             }
         }
+        Subject::Offboard { footprint } => offboard_reads(estate, config, footprint, &mut wanted),
     }
     wanted.retain(|id| !estate.knows(id));
     wanted
@@ -154,16 +160,24 @@ pub(crate) fn ingress_addresses_ahead(attached: &[ResourceId], config: &Config, 
         .collect()
 }
 
-/// The subscription whose clusters must be listed before the spoke can be switched: somebody else may live in its subnets.
+/// The subscription whose clusters must be listed before the spoke can be switched or left: somebody else may live in its subnets.
 /// `None` while that does not matter, because a subnet that is led to the firewall is past the question.
 #[must_use]
 pub fn wanted_list(estate: &Estate, config: &Config, subject: &Subject) -> Option<String> {
-    let Subject::Spoke { cluster: id } = subject else {
-        return None;
-    };
-    let cluster = estate.cluster(id)?;
-    let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
-    (known && !blueprint::is_led(estate, config, &cluster)).then(|| id.subscription().to_owned())
+    match subject {
+        Subject::Spoke { cluster: id } => {
+            let cluster = estate.cluster(id)?;
+            let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
+            (known && !blueprint::is_led(estate, config, &cluster)).then(|| id.subscription().to_owned())
+        }
+        // AKS takes only networks of the cluster's own subscription.
+        Subject::Offboard { footprint } => {
+            let lives = |vnet: &ResourceId| estate.vnet(vnet).is_some();
+            let subscription = footprint.cluster.subscription();
+            footprint.vnets().iter().any(lives).then(|| subscription.to_owned())
+        }
+        Subject::Hub { .. } => None,
+    }
 }
 
 /// True if a listed cluster lives in the network of the subject's cluster and belongs into the estate.
@@ -173,7 +187,29 @@ pub fn is_neighbour(estate: &Estate, subject: &Subject, listed: &ClusterView<'_>
         Subject::Spoke { cluster: id } => {
             listed.id().as_ref() != Some(id) && estate.cluster(id).is_some_and(|own| shares_network(&own, listed))
         }
+        Subject::Offboard { footprint } => {
+            let vnets = footprint.vnets();
+            let mut networks = listed.subnets().into_iter().filter_map(|subnet| subnet.parent());
+            listed.id().as_ref() != Some(&footprint.cluster) && networks.any(|vnet| vnets.contains(&vnet))
+        }
         Subject::Hub { .. } => false,
+    }
+}
+
+fn offboard_reads(estate: &Estate, config: &Config, footprint: &Footprint, wanted: &mut BTreeSet<ResourceId>) {
+    wanted.insert(footprint.cluster.clone());
+    wanted.extend(footprint.roles.iter().cloned());
+    wanted.extend(footprint.address_group.clone());
+    wanted.extend(footprint.application_address.clone());
+    for place in &footprint.places {
+        if let Some(hub) = config.hubs.get(&place.hub) {
+            hub_reads(estate, config, hub, wanted);
+        }
+        wanted.extend([place.vnet.clone(), place.route_table.clone()]);
+        if let Some(vnet) = estate.vnet(&place.vnet) {
+            wanted.extend(vnet.subnets().iter().filter_map(|s| s.route_table()));
+            wanted.extend(place.subnets.iter().cloned());
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tells what an event is to us: work on a spoke, the end of one, a change to the network, or nothing.
+//! Tells what an event is to us: work on a spoke, the end of one, the end of a resource group, a change to the network, or nothing.
 //!
 //! Only the resource's id, the kind of change and the operation's name are looked at. What is not certainly ours is foreign,
 //! with a reason that a person can read in the log.
@@ -43,9 +43,14 @@ pub enum Relevance {
         /// The cluster.
         cluster: ResourceId,
     },
-    /// Something that wiring leans on changed: a network resource, or a whole resource group vanished.
+    /// A whole resource group is said to be deleted: look at every cluster that was in it or leant on it.
+    Group {
+        /// The group.
+        group: ResourceId,
+    },
+    /// A network resource that wiring leans on changed.
     Network {
-        /// The resource or group.
+        /// The resource.
         resource: ResourceId,
     },
     /// Not ours.
@@ -88,8 +93,8 @@ fn judge(event: &Event) -> Result<Relevance, String> {
         ));
     }
     if event.operation.eq_ignore_ascii_case(GROUP_DELETED) && event.resource.resource_type().is_empty() {
-        return Ok(Relevance::Network {
-            resource: event.resource.clone(),
+        return Ok(Relevance::Group {
+            group: event.resource.clone(),
         });
     }
     if event.resource.resource_type().is_empty() {
@@ -189,6 +194,7 @@ fn plain_cluster(id: ResourceId) -> Result<ResourceId, String> {
 fn within_scope(relevance: Relevance, scope: &Scope) -> Relevance {
     let id = match &relevance {
         Relevance::Spoke { cluster, .. } | Relevance::Offboard { cluster } => cluster,
+        Relevance::Group { group } => group,
         Relevance::Network { resource } => resource,
         Relevance::Foreign { .. } => return relevance,
     };

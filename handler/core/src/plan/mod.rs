@@ -5,7 +5,7 @@
 //! a step that would lower a judgement is not in the plan, its refusal is.
 
 mod absence;
-mod address;
+mod address_group;
 mod addresses;
 mod assumption;
 mod effect;
@@ -87,6 +87,8 @@ pub enum Wait {
     },
     /// The rules of this cluster are not yet in force.
     Rules,
+    /// The hub still has rules of a cluster that leaves.
+    RulesGone,
     /// The peering is not connected on both sides.
     Peering,
     /// A write is under way on this resource.
@@ -261,6 +263,7 @@ impl fmt::Display for Wait {
         match self {
             Self::Cluster { state } => write!(f, "AKS to finish (the cluster is {state})"),
             Self::Rules => f.write_str("the cluster's firewall rules to be in force"),
+            Self::RulesGone => f.write_str("the hub to take the cluster's rules away"),
             Self::Peering => f.write_str("the peering to be connected on both sides"),
             Self::AtRest { id } => write!(f, "a running write on {} to end", id.name()),
             Self::Step { id } => write!(f, "step {id}"),

@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Address, address};
+use super::address_group::{Address, address};
 use super::effect::settle;
 use super::guard::{Judged, guarded};
 use super::removals::{detach, earlier, peerings, roles, table};
@@ -216,7 +216,7 @@ impl<'a> Leaving<'a> {
         let detaching = !own.is_empty();
         if relied_on && part.inbound {
             for step in &mut own {
-                step.waits.push(Wait::Rules);
+                step.waits.push(Wait::RulesGone);
             }
         }
         if held {
@@ -250,11 +250,11 @@ impl<'a> Leaving<'a> {
         }
         for mut step in peerings(site, &self.why) {
             step.waits.extend(before.iter().cloned());
-            step.waits.extend(rules_left.then_some(Wait::Rules));
+            step.waits.extend(rules_left.then_some(Wait::RulesGone));
             self.steps.push(step);
         }
         if rules_left && farewell != Farewell::Stays {
-            self.plan.waits.push(Wait::Rules);
+            self.plan.waits.push(Wait::RulesGone);
         }
     }
 
@@ -286,14 +286,14 @@ impl<'a> Leaving<'a> {
 
     /// Role assignments, then the application address, after everything before them.
     fn rights_and_address(&mut self) {
-        let rules = self.plan.waits.contains(&Wait::Rules);
+        let rules = self.plan.waits.contains(&Wait::RulesGone);
         let mut before: Vec<Wait> = self
             .steps
             .iter()
             .filter(|s| !self.of_hub.contains_key(&s.id))
             .map(earlier)
             .collect();
-        before.extend(rules.then_some(Wait::Rules));
+        before.extend(rules.then_some(Wait::RulesGone));
         for mut step in roles(self.estate, self.footprint, &self.departure.others, &self.why) {
             step.waits.extend(before.iter().cloned());
             self.steps.push(step);
@@ -324,7 +324,7 @@ impl<'a> Leaving<'a> {
         for (id, hub) in &self.of_hub {
             if !allowed.contains(id) {
                 self.rules.insert(hub.clone(), Farewell::Stays);
-                self.plan.waits.retain(|wait| *wait != Wait::Rules);
+                self.plan.waits.retain(|wait| *wait != Wait::RulesGone);
             }
         }
         kept.retain(|step| !self.of_hub.contains_key(&step.id));
@@ -377,12 +377,7 @@ impl<'a> Leaving<'a> {
         if !asked_for {
             self.plan.hold(self.config.mode);
         }
-        if known.word.paused {
-            for step in &mut self.plan.steps {
-                step.waits.push(Wait::Paused);
-            }
-        }
-        let wanted = self.plan.waits.contains(&Wait::Rules);
+        let wanted = self.plan.waits.contains(&Wait::RulesGone);
         let stopped = match (known.word.paused, self.config.mode) {
             (true, _) => Some(Wait::Paused),
             (false, Mode::Observe) => Some(Wait::Observing),
@@ -396,7 +391,14 @@ impl<'a> Leaving<'a> {
             (false, Mode::Correct) => None,
         };
         if let Some(wait) = stopped {
+            // Nobody writes the rules meanwhile, so nobody looks whether they are written.
             self.rules.values_mut().for_each(|farewell| *farewell = Farewell::Stays);
+            self.plan.waits.retain(|wait| *wait != Wait::RulesGone);
+            for step in &mut self.plan.steps {
+                step.waits.retain(|wait| *wait != Wait::RulesGone);
+                step.waits.push(wait.clone());
+                step.waits.dedup();
+            }
             self.plan.waits.extend(wanted.then_some(wait));
         }
         let open = self.plan.findings.iter().any(Finding::is_blocking);

@@ -133,6 +133,7 @@ fn told(relevance: &Relevance) -> String {
     match relevance {
         Relevance::Spoke { cluster, why } => format!("spoke {cluster}: {why}"),
         Relevance::Offboard { cluster } => format!("offboard {cluster}"),
+        Relevance::Group { group } => format!("group {group}"),
         Relevance::Network { resource } => format!("network {resource}"),
         Relevance::Foreign { reason } => format!("foreign: {reason}"),
     }
