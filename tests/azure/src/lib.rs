@@ -10,7 +10,8 @@
 //!   +---------+   delivered()    +-----------------------------+
 //!     | arm/     tokens, quota, lanes, operations, errors
 //!     | kinds/   what each ARM kind makes of a write
-//!     | events/  Event Grid: both schemas, retries
+//!     | services/  Kubernetes services as load balancer frontends
+//!     | events/  Event Grid: both schemas, retries, dead letters
 //!     | world/   what exists at the start
 //! ```
 //!

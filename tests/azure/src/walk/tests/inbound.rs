@@ -5,8 +5,25 @@ use serde_json::{Value, json};
 
 use super::GROUP;
 use super::world::{
-    BASE, EGRESS, FRONTEND, INGRESS, POLICY, TABLE, TWO_OUTBOUND, World, drop, filter, network_rule, seen, vnet,
+    BASE, EGRESS, FRONTEND, INGRESS, POLICY, TABLE, TWO_OUTBOUND, World, drop, filter, network_rule, seen, subnet, vnet,
 };
+
+/// An internal load balancer of the cluster in spoke `one` that listens on 443.
+fn internal_frontend(world: &mut World, address: &str) {
+    let balancer =
+        "/subscriptions/s/resourceGroups/MC_one/providers/Microsoft.Network/loadBalancers/kubernetes-internal";
+    let frontend = format!("{balancer}/frontendIPConfigurations/inside");
+    let shown = json!({"id": frontend, "name": "inside", "properties": {
+        "privateIPAddress": address, "subnet": {"id": subnet("one")},
+    }});
+    let rule = json!({"properties": {
+        "protocol": "Tcp", "frontendPort": 443, "frontendIPConfiguration": {"id": frontend},
+    }});
+    world.put(
+        balancer,
+        json!({"frontendIPConfigurations": [shown], "loadBalancingRules": [rule]}),
+    );
+}
 
 #[test]
 fn dnat_to_a_public_frontend_needs_the_return_route() {
@@ -35,7 +52,7 @@ fn dnat_to_an_internal_frontend_needs_no_return_route() {
     let target = "/properties/ruleCollections/2/rules/0/translatedAddress";
     world.set(GROUP, target, json!("10.1.0.200"));
     assert!(drop(&world.enter(INGRESS)).contains("nothing answers at the private address"));
-    world.internal_frontend("one", "10.1.0.200");
+    internal_frontend(&mut world, "10.1.0.200");
     world.set(
         TABLE,
         "/properties/routes/1/properties/addressPrefix",

@@ -293,25 +293,6 @@ impl World {
         );
     }
 
-    /// An internal load balancer of a spoke's cluster that listens on 443.
-    pub(super) fn internal_frontend(&mut self, spoke: &str, address: &str) {
-        let balancer = format!(
-            "/subscriptions/s/resourceGroups/MC_{spoke}/providers/Microsoft.Network/loadBalancers/kubernetes-internal"
-        );
-        let frontend = format!("{balancer}/frontendIPConfigurations/inside");
-        self.put(
-            &balancer,
-            json!({
-                "frontendIPConfigurations": [{"id": frontend, "name": "inside", "properties": {
-                    "privateIPAddress": address, "subnet": {"id": subnet(spoke)},
-                }}],
-                "loadBalancingRules": [{"properties": {
-                    "protocol": "Tcp", "frontendPort": 443, "frontendIPConfiguration": {"id": frontend},
-                }}],
-            }),
-        );
-    }
-
     fn table(&mut self) {
         self.put(
             TABLE,
