@@ -18,5 +18,6 @@ pub mod observe;
 pub mod package;
 #[cfg(feature = "local")]
 pub mod stage;
+pub mod status;
 pub mod transport;
 pub mod work;

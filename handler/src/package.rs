@@ -18,12 +18,14 @@ pub const CONFIG: &str = "hubward.toml";
 
 const HOST_JSON: &str = include_str!("../../host.json");
 /// Folder name and `function.json` of every function.
-const FUNCTIONS: [(&str, &str); 3] = [
+const FUNCTIONS: [(&str, &str); 5] = [
     (
         "ClusterEvents",
         include_str!("../../functions/ClusterEvents/function.json"),
     ),
+    ("Command", include_str!("../../functions/Command/function.json")),
     ("DriftTimer", include_str!("../../functions/DriftTimer/function.json")),
+    ("Status", include_str!("../../functions/Status/function.json")),
     ("Work", include_str!("../../functions/Work/function.json")),
 ];
 
@@ -288,7 +290,9 @@ mod tests {
             files_under(&target),
             [
                 "ClusterEvents/function.json",
+                "Command/function.json",
                 "DriftTimer/function.json",
+                "Status/function.json",
                 "Work/function.json",
                 "host.json",
                 "hubward",
@@ -296,7 +300,10 @@ mod tests {
             ]
         );
         assert_eq!(fs::read_to_string(target.join("hubward.toml")).unwrap(), "a = 1");
-        assert_eq!(root.functions, ["ClusterEvents", "DriftTimer", "Work"]);
+        assert_eq!(
+            root.functions,
+            ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"]
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -95,7 +95,9 @@ async fn the_packaged_script_root_runs_on_the_host() {
     .await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("with ClusterEvents, DriftTimer, Work"),
+        ended
+            .stderr
+            .contains("with ClusterEvents, Command, DriftTimer, Status, Work"),
         "{}",
         ended.stderr
     );
@@ -106,7 +108,7 @@ async fn the_packaged_script_root_runs_on_the_host() {
     host.ready().await.unwrap();
     assert_eq!(host.function_errors().len(), 0, "{:?}", host.function_errors());
     let names: Vec<&str> = host.functions().iter().map(|function| function.name.as_str()).collect();
-    assert_eq!(names, ["ClusterEvents", "DriftTimer", "Work"]);
+    assert_eq!(names, ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"]);
 
     // An event of somebody else's is answered and dropped by the handler itself.
     let event = r#"[{"id":"1","topic":"/","subject":"/a","eventType":"Other.Event","eventTime":"2026-01-05T08:00:00Z","data":{},"dataVersion":"1","metadataVersion":"1"}]"#;

@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod config;
 pub mod estate;
 pub mod event;
+pub mod explain;
 pub mod finding;
 pub mod ids;
 pub mod names;

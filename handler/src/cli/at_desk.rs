@@ -3,13 +3,29 @@
 use clap::Subcommand;
 
 use super::desk::{Desk, Stop};
-use super::{Exit, Output, plan};
+use super::{Exit, Output, asking, explain, plan, status, wait};
 
 /// The commands that work at a desk.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show what would be done for a cluster now, and what of it waits; nothing is written to Azure.
     Plan(plan::Arguments),
+    /// Show what is known of clusters and hubs: states, addresses, proofs, what is waited for.
+    Status(status::Arguments),
+    /// Wait until a cluster is prepared or wired; ends with 1 if it takes too long or needs a person.
+    Wait(wait::Arguments),
+    /// Say in one sentence each why a thing of ours is there and what breaks without it.
+    Explain(explain::Arguments),
+    /// Ask the app to look at a cluster now and bring it to its plan.
+    Apply(asking::Apply),
+    /// Let go what waits for somebody's word: held steps, accepted losses, an older cluster, an offboarded one.
+    Approve(asking::Approve),
+    /// Ask the app to take a cluster off its hub and leave it alone.
+    Offboard(asking::Offboard),
+    /// Have nothing written to a hub and its spokes.
+    Pause(asking::Pause),
+    /// End the pause of a hub.
+    Resume(asking::Resume),
 }
 
 /// Runs a command.
@@ -19,6 +35,14 @@ pub(super) enum Command {
 pub(super) async fn run(desk: &Desk, command: &Command, out: &mut Output) -> Result<Exit, Stop> {
     match command {
         Command::Plan(arguments) => plan::run(desk, arguments, out).await,
+        Command::Status(arguments) => status::run(desk, arguments, out).await,
+        Command::Wait(arguments) => wait::run(desk, arguments, out).await,
+        Command::Explain(arguments) => explain::run(desk, arguments, out).await,
+        Command::Apply(arguments) => asking::apply(desk, arguments, out).await,
+        Command::Approve(arguments) => asking::approve(desk, arguments, out).await,
+        Command::Offboard(arguments) => asking::offboard(desk, arguments, out).await,
+        Command::Pause(arguments) => asking::pause(desk, arguments, out).await,
+        Command::Resume(arguments) => asking::resume(desk, arguments, out).await,
     }
 }
 

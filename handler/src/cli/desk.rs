@@ -37,6 +37,8 @@ pub struct Desk {
     ledger: Part<Option<Ledger>>,
     app: Part<Arc<dyn Door>>,
     clock: Arc<dyn Clock>,
+    /// Who gives the commands, by the machine's word.
+    caller: Option<String>,
     /// A managed identity is configured, and only machines in Azure have one.
     lacks_identity: bool,
 }
@@ -51,6 +53,7 @@ impl Desk {
             ledger: Ok(Some(ledger)),
             app: Ok(app),
             clock,
+            caller: None,
             lacks_identity: false,
         }
     }
@@ -76,6 +79,7 @@ impl Desk {
             ledger,
             app: app.map(|door| Arc::new(door) as Arc<dyn Door>).map_err(Stop::from),
             clock: azure.clock,
+            caller: environment.get("USER"),
             // App Service sets it on each instance.
             lacks_identity: managed && environment.get("WEBSITE_INSTANCE_ID").is_none(),
         })
@@ -118,6 +122,12 @@ impl Desk {
     #[must_use]
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// Who gives the commands, as the machine says: it is told with each decision and proves nothing.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        self.caller.as_deref()
     }
 
     /// Asks an HTTP function of the app.

@@ -5,17 +5,21 @@
 //!
 //! All commands but the few that are this machine's own affair work at a [`Desk`], so that stories run them in virtual time.
 
+mod asking;
 mod at_desk;
 mod configuration;
 mod desk;
 mod door;
+mod explain;
 #[cfg(feature = "local")]
 mod local;
 mod output;
 mod package;
 mod plan;
 mod serve;
+mod status;
 mod usage;
+mod wait;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -2,9 +2,10 @@
 //!
 //! The same observation and the same plan as for an event; only applying is left out.
 
-use hubward_core::estate::Subject;
+use hubward_core::config::Config;
+use hubward_core::estate::{Estate, Subject};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, Word, plan_spoke};
 use time::OffsetDateTime;
 
 use super::desk::{Desk, Stop};
@@ -35,18 +36,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(desk: &Desk, arguments: &Arguments, out: &mut Output) -> Result<Exit, Stop> {
     let id = cluster_id("--cluster", &arguments.cluster)?;
-    let config = desk.config()?;
-    if !config.scope.covers(&id) {
-        return Err(Stop::usage(format!(
-            "--cluster: {id} is not in the configured scope; allowed: clusters of scope.subscriptions that are not excluded"
-        )));
-    }
-    let age = age(desk, out).await?;
-    let subject = Subject::Spoke { cluster: id.clone() };
-    let estate = observe(desk.arm()?, desk.clock(), config, &subject)
-        .await
-        .map_err(|error| desk.stopped_by(&error))?;
-    let plan = plan_spoke(&estate, config, &id, &Known::at(desk.clock().now(), age));
+    let Looked { plan, .. } = look(desk, &id, "--cluster", out).await?;
     if arguments.json {
         out.json(&plan);
     } else {
@@ -56,6 +46,51 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments, out: &mut Output) ->
         Exit::Fine
     } else {
         Exit::Broken
+    })
+}
+
+/// A cluster as Azure shows it now, and what would be done for it.
+pub(super) struct Looked {
+    pub(super) estate: Estate,
+    pub(super) plan: Plan,
+}
+
+/// Observes a cluster with the caller's rights and plans for it, as a look of the app would; `word` is where a person named it.
+///
+/// # Errors
+/// Exit 2: it is not in scope. Else what Azure or the ledger answers.
+pub(super) async fn look(desk: &Desk, id: &ResourceId, word: &str, out: &mut Output) -> Result<Looked, Stop> {
+    let config = desk.config()?;
+    if !config.scope.covers(id) {
+        return Err(Stop::usage(format!(
+            "{word}: {id} is not in the configured scope; allowed: clusters of scope.subscriptions that are not excluded"
+        )));
+    }
+    let age = age(desk, id, out).await?;
+    let subject = Subject::Spoke { cluster: id.clone() };
+    let estate = observe(desk.arm()?, desk.clock(), config, &subject)
+        .await
+        .map_err(|error| desk.stopped_by(&error))?;
+    let known = Known {
+        word: decided(desk, config, &estate, id).await?,
+        ..Known::at(desk.clock().now(), age)
+    };
+    let plan = plan_spoke(&estate, config, id, &known);
+    Ok(Looked { estate, plan })
+}
+
+/// What people decided about the cluster and its hub, if somebody says where the ledger is.
+async fn decided(desk: &Desk, config: &Config, estate: &Estate, id: &ResourceId) -> Result<Word, Stop> {
+    let Some(ledger) = desk.ledger_if_named()? else {
+        return Ok(Word::default());
+    };
+    let hub = estate
+        .cluster(id)
+        .and_then(|cluster| config.hub_for_location(cluster.location()));
+    let paused = ledger.decisions.paused_hubs().await?;
+    Ok(Word {
+        paused: hub.is_some_and(|(name, _)| paused.contains(name)),
+        ..ledger.decisions.of_cluster(&id.key()).await?.word()
     })
 }
 
@@ -74,19 +109,24 @@ pub(super) fn cluster_id(word: &str, text: &str) -> Result<ResourceId, Stop> {
     )))
 }
 
-/// The age of the installation, from the ledger if somebody says where it is.
-async fn age(desk: &Desk, out: &mut Output) -> Result<Age, Stop> {
-    let installed_at = match desk.ledger_if_named()? {
-        Some(ledger) => ledger.installed.known().await?,
-        None => {
-            out.progress(
-                "AzureWebJobsStorage is not set: the plan is made as if the cluster were younger than the installation",
-            );
-            Some(OffsetDateTime::UNIX_EPOCH)
-        }
+/// The age of the installation and of the cluster, from the ledger if somebody says where it is.
+async fn age(desk: &Desk, id: &ResourceId, out: &mut Output) -> Result<Age, Stop> {
+    let Some(ledger) = desk.ledger_if_named()? else {
+        out.progress(
+            "AzureWebJobsStorage is not set: the plan is made as if the cluster were younger than the installation",
+        );
+        return Ok(Age {
+            installed_at: Some(OffsetDateTime::UNIX_EPOCH),
+            create_seen: true,
+        });
     };
+    let installed_at = ledger.installed.known().await?;
+    let created = ledger.keys.get(&id.key()).await?.and_then(|key| key.create_seen_at);
     Ok(Age {
         installed_at,
-        create_seen: true,
+        // As a look of the app counts it: an old create event that is replayed makes no cluster young.
+        create_seen: installed_at
+            .zip(created)
+            .is_some_and(|(installed, created)| created >= installed),
     })
 }

@@ -2,7 +2,9 @@
 //! elsewhere.
 
 pub mod cluster_events;
+pub mod command;
 pub mod drift_timer;
+pub mod status;
 pub mod work;
 
 use async_trait::async_trait;
@@ -11,17 +13,19 @@ use crate::app::App;
 use crate::host::{Functions, Invocation, Reply};
 
 /// The function names, as their folders are called.
-pub const NAMES: [&str; 3] = ["ClusterEvents", "DriftTimer", "Work"];
+pub const NAMES: [&str; 5] = ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"];
 
 /// Those that a client calls over HTTP, with a function key.
-pub const HTTP_NAMES: [&str; 0] = [];
+pub const HTTP_NAMES: [&str; 2] = ["Command", "Status"];
 
 #[async_trait]
 impl Functions for App {
     async fn invoke(&self, invocation: Invocation) -> Reply {
         match invocation.function.as_str() {
             "ClusterEvents" => cluster_events::run(self, &invocation).await,
+            "Command" => command::run(self, &invocation).await,
             "DriftTimer" => drift_timer::run(self).await,
+            "Status" => status::run(self, &invocation).await,
             "Work" => work::run(self, &invocation).await,
             other => Reply::Failed {
                 reason: format!("there is no function {other}"),

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod blobs;
 pub mod contributions;
 mod counters;
+pub mod decisions;
 pub mod documents;
 pub mod error;
 pub mod footprints;
@@ -42,6 +43,7 @@ use crate::transport::Bounded;
 use archive::Archive;
 use blobs::Blobs;
 use contributions::Contributions;
+use decisions::Decisions;
 use documents::Documents;
 use footprints::Footprints;
 use installed::Installed;
@@ -76,6 +78,8 @@ pub struct Ledger {
     pub footprints: Footprints,
     /// Which ingress address belongs to which cluster.
     pub reservations: Reservations,
+    /// What people decided about clusters and hubs.
+    pub decisions: Decisions,
     /// The events that were seen.
     pub archive: Archive,
     /// The last outcome of each key.
@@ -129,6 +133,7 @@ impl Ledger {
             contributions: Contributions::new(documents.clone()),
             footprints: Footprints::new(documents.clone()),
             reservations: Reservations::new(documents.clone()),
+            decisions: Decisions::new(documents.clone()),
             archive: Archive::new(documents.clone()),
             outcomes: Outcomes::new(documents.clone()),
             installed: Installed::new(documents.clone()),

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use super::addresses::settle;
 use super::failure::{Failure, of_fault, pause_after};
-use super::outcome::{HubReport, HubState, write_hub};
+use super::outcome::{Capacity, HubReport, HubState, write_hub};
 use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Running, apply, resume};
@@ -80,7 +80,11 @@ pub(super) async fn look(
         });
     }
     let subject = Subject::Hub { name: hub.clone() };
-    let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
+    let (estate, decided) = tokio::join!(
+        observe(&app.arm, app.clock.as_ref(), config, &subject),
+        app.ledger.decisions.of_hub(hub),
+    );
+    let (estate, decided) = (estate?, decided?);
     let contributed = contributed(app, hub).await?;
     let addresses = settle(app, config, lease, &estate, &contributed.asked).await?;
     if addresses.outrun {
@@ -93,7 +97,10 @@ pub(super) async fn look(
         contributions,
         tombstones,
     } = &contributed.asked;
-    let plan = plan_hub(&estate, config, hub, contributions, tombstones, &addresses.reservations);
+    let mut plan = plan_hub(&estate, config, hub, contributions, tombstones, &addresses.reservations);
+    if decided.paused.is_some() {
+        plan = plan.paused();
+    }
     if lease.look_only {
         write_hub(app, hub, &HubReport::of_plan(&plan)).await?;
         return Ok(Next::Settled {
@@ -121,6 +128,7 @@ pub(super) async fn look(
         wake(app, &clusters).await?;
     }
     let mut report = HubReport::of_plan(&plan);
+    report.capacity = Some(Capacity::of(config, &estate, hub, clusters.len()));
     report.findings.extend(contributed.findings);
     report.findings.extend(addresses.findings);
     for ended in &running.ended {
@@ -151,6 +159,11 @@ fn next(plan: &Plan, running: &Running, wrote: bool, waits: bool) -> Next {
     };
     if wrote {
         return wait(BUSY, "the firewall is taking the rules");
+    }
+    if plan.waits.contains(&Wait::Paused) {
+        return Next::Settled {
+            line: "the hub is paused".to_owned(),
+        };
     }
     if plan.waits.iter().any(|w| matches!(w, Wait::Approval | Wait::Observing)) {
         return Next::Settled {

@@ -2,8 +2,14 @@
 //!
 //! It decides nothing: the next look starts from Azure again. A report that cannot be written is logged and lost.
 
+use std::net::Ipv4Addr;
+
+use hubward_core::blueprint::{hub_facts, rule_collection_group_id};
+use hubward_core::config::Config;
+use hubward_core::estate::Estate;
 use hubward_core::finding::Finding;
-use hubward_core::plan::{Plan, State};
+use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Acceptance, Known, Plan, State, Step};
 use hubward_core::proof::Proof;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +26,15 @@ pub struct Report {
     pub waits: Vec<String>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What somebody may accept so that it goes on.
+    #[serde(default)]
+    pub asks: Vec<Acceptance>,
+    /// The steps that wait for somebody to let them go.
+    #[serde(default)]
+    pub held: Vec<Held>,
+    /// Where the cluster belongs; of an earlier look if this one did not come to it.
+    #[serde(default)]
+    pub place: Option<Place>,
     /// Both judgements, if the estate could be judged.
     pub proof: Option<Proof>,
     /// Steps written over the life of this work.
@@ -28,6 +43,47 @@ pub struct Report {
     pub plan: String,
     /// What went wrong last, if anything.
     pub trouble: Option<String>,
+}
+
+/// A step that waits for somebody to let it go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its id in the plan.
+    pub id: String,
+    /// What an approval remembers of it.
+    pub digest: String,
+    /// One sentence: why it would be written.
+    pub why: String,
+}
+
+/// Where a cluster belongs and by which addresses it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The cluster's id as Azure writes it.
+    pub id: ResourceId,
+    /// The hub's name in the configuration.
+    pub hub: Option<String>,
+    /// The hub's address, from which the cluster leaves once it is wired.
+    pub egress_ip: Option<Ipv4Addr>,
+    /// The firewall's address that is reserved for the cluster.
+    pub ingress_ip: Option<Ipv4Addr>,
+}
+
+impl Place {
+    /// The place of a cluster that was read.
+    #[must_use]
+    pub fn of(config: &Config, estate: &Estate, id: &ResourceId, known: &Known) -> Option<Self> {
+        let cluster = estate.cluster(id)?;
+        let hub = config.hub_for_location(cluster.location());
+        Some(Self {
+            id: cluster.id().unwrap_or_else(|| id.clone()),
+            hub: hub.map(|(name, _)| name.to_owned()),
+            egress_ip: hub
+                .and_then(|(_, hub)| hub_facts(estate, hub).ok())
+                .map(|facts| facts.egress_ip),
+            ingress_ip: known.reservation.as_ref().map(|reservation| reservation.ip),
+        })
+    }
 }
 
 /// A hub's last look.
@@ -39,10 +95,45 @@ pub struct HubReport {
     pub waits: Vec<String>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What of the hub is used.
+    #[serde(default)]
+    pub capacity: Option<Capacity>,
     /// The plan as people read it.
     pub plan: String,
     /// What went wrong last, if anything.
     pub trouble: Option<String>,
+}
+
+/// What of a hub is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The address from which all its clusters leave.
+    pub egress_ip: Option<Ipv4Addr>,
+    /// Clusters whose rules it carries or is to carry.
+    pub clusters: usize,
+    /// The size of our rule collection group as Azure shows it, in bytes of JSON.
+    pub rule_bytes: usize,
+    /// The most that Azure takes.
+    pub rule_bytes_limit: usize,
+}
+
+/// The most that one rule collection group takes [Azure subscription limits: Azure Firewall].
+const RULE_BYTES_LIMIT: usize = 2_000_000;
+
+impl Capacity {
+    /// What of the hub is used, as it was read; `clusters` contribute to it.
+    pub(super) fn of(config: &Config, estate: &Estate, name: &str, clusters: usize) -> Self {
+        let facts = config.hubs.get(name).and_then(|hub| hub_facts(estate, hub).ok());
+        let group = facts
+            .as_ref()
+            .and_then(|facts| estate.get(&rule_collection_group_id(config, &facts.policy)));
+        Self {
+            egress_ip: facts.as_ref().map(|facts| facts.egress_ip),
+            clusters,
+            rule_bytes: group.map_or(0, |group| group.to_string().len()),
+            rule_bytes_limit: RULE_BYTES_LIMIT,
+        }
+    }
 }
 
 /// How a hub is.
@@ -72,6 +163,7 @@ impl HubReport {
             state,
             waits: plan.waits.iter().map(ToString::to_string).collect(),
             findings: plan.findings.clone(),
+            capacity: None,
             plan: plan.to_string(),
             trouble: None,
         }
@@ -82,6 +174,7 @@ impl HubReport {
             state,
             waits: vec!["another try".to_owned()],
             findings: finding.into_iter().collect(),
+            capacity: None,
             plan: String::new(),
             trouble: Some(line.to_owned()),
         }
@@ -96,6 +189,16 @@ impl HubReport {
     }
 }
 
+impl Held {
+    fn of(step: &Step) -> Self {
+        Self {
+            id: step.id.clone(),
+            digest: step.digest(),
+            why: step.why.clone(),
+        }
+    }
+}
+
 impl Report {
     /// The report of a plan.
     #[must_use]
@@ -104,6 +207,9 @@ impl Report {
             state: plan.state.unwrap_or(State::Waiting),
             waits: plan.waits.iter().map(ToString::to_string).collect(),
             findings: plan.findings.clone(),
+            asks: plan.asks.clone(),
+            held: plan.held().map(Held::of).collect(),
+            place: None,
             proof: plan.proof.clone(),
             steps: Vec::new(),
             plan: plan.to_string(),
@@ -117,6 +223,9 @@ impl Report {
             state,
             waits: Vec::new(),
             findings: Vec::new(),
+            asks: Vec::new(),
+            held: Vec::new(),
+            place: None,
             proof: None,
             steps: Vec::new(),
             plan: String::new(),
@@ -129,6 +238,9 @@ impl Report {
             state,
             waits: vec!["another try".to_owned()],
             findings: finding.into_iter().collect(),
+            asks: Vec::new(),
+            held: Vec::new(),
+            place: None,
             proof: None,
             steps: Vec::new(),
             plan: String::new(),
@@ -137,19 +249,19 @@ impl Report {
     }
 }
 
-/// Keeps the report as the key's outcome; the steps written so far are carried on.
+/// Keeps the report as the key's outcome; the steps written so far and the place are carried on.
 pub(super) async fn write(app: &App, key: &str, report: &Report) -> Result<(), LedgerError> {
     let mut report = report.clone();
-    let mut steps = match app.ledger.outcomes.get(key).await {
-        Ok(Some(last)) => serde_json::from_value::<Report>(last.body)
-            .map(|r| r.steps)
-            .unwrap_or_default(),
+    let last = match app.ledger.outcomes.get(key).await {
+        Ok(last) => last.and_then(|last| serde_json::from_value::<Report>(last.body).ok()),
         // A damaged outcome is replaced: it decides nothing.
-        Ok(None) | Err(LedgerError::Damaged { .. }) => Vec::new(),
+        Err(LedgerError::Damaged { .. }) => None,
         Err(error) => return Err(error),
     };
-    steps.append(&mut report.steps);
-    report.steps = steps;
+    if let Some(last) = last {
+        report.steps.splice(..0, last.steps);
+        report.place = report.place.or(last.place);
+    }
     let outcome = Outcome {
         key: key.to_owned(),
         state: report.state.to_string(),

@@ -1,22 +1,24 @@
 //! A look at a cluster and its spoke.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hubward_core::blueprint::Footprint;
 use hubward_core::config::Config;
-use hubward_core::estate::Subject;
+use hubward_core::estate::{Estate, Subject};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, Plan, State, Wait, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, State, Wait, Word, plan_spoke};
 use serde_json::json;
 
 use time::OffsetDateTime;
 
 use super::failure::{Failure, of_fault, pause_after};
 use super::offboard::{Found, absent, released};
-use super::outcome::{Report, write};
+use super::outcome::{Place, Report, write};
 use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply, resume};
+use crate::ledger::LedgerError;
 use crate::ledger::keys::{KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
@@ -63,8 +65,21 @@ pub(super) async fn look(
         create_seen: lease.create_seen_at.is_some_and(|at| at >= installed_at),
     };
     let subject = Subject::Spoke { cluster: id.clone() };
-    let estate = observe(&app.arm, app.clock.as_ref(), config, &subject).await?;
-    let known = Known::at(now, age);
+    // At the same time: what was read a while ago is more often overtaken by others' writes.
+    let (estate, decided, paused) = tokio::join!(
+        observe(&app.arm, app.clock.as_ref(), config, &subject),
+        app.ledger.decisions.of_cluster(key),
+        app.ledger.decisions.paused_hubs(),
+    );
+    let (estate, decided, paused) = (estate?, decided?, paused?);
+    let hubs = hubs_of(app, config, &estate, &id).await?;
+    let known = Known {
+        word: Word {
+            paused: !hubs.is_disjoint(&paused),
+            ..decided.word()
+        },
+        ..Known::at(now, age)
+    };
     let found = Found {
         running: &running,
         known: &known,
@@ -83,8 +98,13 @@ pub(super) async fn look(
         }
     }
     let plan = plan_spoke(&estate, config, &id, &known);
+    let place = Place::of(config, &estate, &id, &known);
     if lease.look_only {
-        write(app, key, &Report::of_plan(&plan)).await?;
+        let report = Report {
+            place,
+            ..Report::of_plan(&plan)
+        };
+        write(app, key, &report).await?;
         return Ok(Next::Settled {
             line: LOOKED.to_owned(),
         });
@@ -100,7 +120,8 @@ pub(super) async fn look(
     }
     contribute(app, &plan).await?;
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
-    let report = report(&plan, &applied, &running);
+    let mut report = report(&plan, &applied, &running);
+    report.place = place;
     write(app, key, &report).await?;
     let unchanged = if applied.written.is_empty() {
         lease.leaves(&plan.id)
@@ -118,6 +139,22 @@ async fn is_being_left(app: &App, key: &str, footprint: &Footprint) -> Result<bo
     Ok(others.iter().any(|other| other.leaving_since.is_some()))
 }
 
+/// The hub that serves the cluster's region, by its name in the configuration; of a cluster that was not found, the hubs in its
+/// footprint.
+async fn hubs_of(
+    app: &App,
+    config: &Config,
+    estate: &Estate,
+    id: &ResourceId,
+) -> Result<BTreeSet<String>, LedgerError> {
+    if let Some(cluster) = estate.cluster(id) {
+        let hub = config.hub_for_location(cluster.location());
+        return Ok(hub.map(|(name, _)| name.to_owned()).into_iter().collect());
+    }
+    let kept = app.ledger.footprints.get(&id.key()).await?;
+    Ok(kept.map(|kept| kept.footprint.hubs()).unwrap_or_default())
+}
+
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.
 async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
     let Some(contribution) = &plan.contribution else {
@@ -129,7 +166,8 @@ async fn contribute(app: &App, plan: &Plan) -> Result<(), Failure> {
         .contributions
         .put(hub, key, &json!(contribution), app.clock.now())
         .await?;
-    if !plan.needs_hub() {
+    // A paused hub writes nothing; whoever resumes it asks for its work.
+    if !plan.needs_hub() || plan.waits.contains(&Wait::Paused) {
         return Ok(());
     }
     // A wish that is owed is not yet one that will be worked on: whoever made it may have died before its message was sent.
@@ -196,6 +234,10 @@ pub(super) fn next(
     let begun = [&applied.written, &applied.busy, &applied.late];
     if begun.iter().any(|steps| !steps.is_empty()) {
         return Next::Wait { after: SOON, line };
+    }
+    // Whoever resumes the hub asks for its clusters.
+    if plan.waits.contains(&Wait::Paused) {
+        return Next::Settled { line };
     }
     if !applied.changed.is_empty() {
         // Somebody else is at work on it; with a growing pause, or two writers would chase each other.

@@ -7,6 +7,7 @@ mod footprint;
 mod group;
 mod hub;
 mod ingress;
+mod reasons;
 mod rules;
 mod shrink;
 mod spoke;
@@ -28,6 +29,7 @@ pub(crate) use ingress::{
     Target, adopt_dnat, application_address_body, application_group_body, is_our_dnat, named_target, public_frontends,
     target,
 };
+pub use reasons::{RuleReason, rule_reasons};
 pub(crate) use rules::protocol_type;
 pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};

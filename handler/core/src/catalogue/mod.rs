@@ -56,6 +56,8 @@ pub struct ApplicationNeed {
     pub fqdn_tags: Vec<String>,
     /// Protocols with ports.
     pub protocols: Vec<ApplicationProtocol>,
+    /// Why the rule is there and what breaks without it: the end of a sentence that begins with its name.
+    pub why: String,
     /// Where the fact stands.
     pub source: String,
     /// When the source said so.
@@ -76,6 +78,8 @@ pub struct NetworkNeed {
     pub protocols: Vec<IpProtocol>,
     /// Ports or port ranges.
     pub ports: Vec<String>,
+    /// Why the rule is there and what breaks without it: the end of a sentence that begins with its name.
+    pub why: String,
     /// Where the fact stands.
     pub source: String,
     /// When the source said so.
@@ -110,6 +114,19 @@ mod tests {
         for need in &catalogue.network {
             assert!(!need.source.is_empty() && need.date.len() == 10, "{}", need.name);
             assert!(!need.targets.is_empty() && !need.ports.is_empty(), "{}", need.name);
+        }
+    }
+
+    #[test]
+    fn every_entry_says_why_it_is_there_and_what_breaks_without_it() {
+        let catalogue = Catalogue::global();
+        let reasons = catalogue.application.iter().map(|need| (&need.name, &need.why));
+        for (name, why) in reasons.chain(catalogue.network.iter().map(|need| (&need.name, &need.why))) {
+            assert!(
+                why.contains("; without it ") || why.contains("; without it, "),
+                "{name}"
+            );
+            assert!(!why.ends_with('.') && !why.contains('\n'), "{name}");
         }
     }
 

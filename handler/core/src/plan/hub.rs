@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::addresses::missing_addresses;
 use super::reservations::reservations_of_hub;
-use super::{Plan, Step, Wait};
+use super::{Plan, Step, Wait, Word};
 use crate::blueprint::{
     Contribution, GroupEdit, Reservations, Tombstone, edit_group, hub_facts, prefixes_by_part, requirements, uncovered,
 };
-use crate::config::{Config, Hub};
+use crate::config::{Config, Hub, Mode};
 use crate::estate::{Estate, at_rest, has_failed};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
@@ -93,7 +93,7 @@ pub fn plan_hub(
     let (steps, waits) = missing_addresses(estate, config, hub, &facts, reservations, &busy);
     plan.steps.extend(steps);
     plan.waits.extend(waits);
-    plan.hold(config.mode);
+    hold(&mut plan, config.mode);
     plan.seal(estate)
 }
 
@@ -123,6 +123,14 @@ fn attached_address(estate: &Estate, hub: &Hub, cluster: &ResourceId, reservatio
     let (address, reserved) = reservations.of(cluster)?;
     let attached = estate.firewall(&hub.firewall)?.further_public_ips();
     attached.contains(&reserved.address).then_some(address)
+}
+
+/// In mode `approve` the hub follows the contributions, because a cluster gives none before its steps were approved.
+fn hold(plan: &mut Plan, mode: Mode) {
+    match mode {
+        Mode::Correct | Mode::Approve => {}
+        Mode::Observe => plan.hold(mode, &Word::default()),
+    }
 }
 
 /// A group that was not found although its policy lists it was not read: making it would replace what it holds.

@@ -170,17 +170,38 @@ impl Plan {
         self.waits.contains(&Wait::Rules)
     }
 
-    /// Holds every step back in a mode that does not write by itself. The wait is in the steps, so that no caller can forget
-    /// the mode.
-    pub(crate) fn hold(&mut self, mode: Mode) {
-        let wait = match mode {
-            Mode::Correct => return,
-            Mode::Approve => Wait::Approval,
-            Mode::Observe => Wait::Observing,
-        };
+    /// Holds back what people have not let go: every step in a mode that does not write by itself, apart from those that were
+    /// approved, and all of them while the hub is paused. The wait is in the steps, so that no caller can forget it.
+    pub(crate) fn hold(&mut self, mode: Mode, word: &Word) {
         for step in &mut self.steps {
-            step.waits.push(wait.clone());
+            let held = match mode {
+                Mode::Correct => None,
+                Mode::Approve => (!word.approved.contains(&step.digest())).then_some(Wait::Approval),
+                Mode::Observe => Some(Wait::Observing),
+            };
+            step.waits.extend(held);
+            step.waits.extend(word.paused.then_some(Wait::Paused));
         }
+    }
+
+    /// The plan of a subject whose hub is paused: the same steps, and none of them may be written.
+    #[must_use]
+    pub fn paused(mut self) -> Self {
+        for step in &mut self.steps {
+            step.waits.push(Wait::Paused);
+        }
+        self.waits.push(Wait::Paused);
+        self.waits.sort();
+        self.waits.dedup();
+        self.id = String::new();
+        self.id = digest(&self.timeless().to_string());
+        self
+    }
+
+    /// The steps that wait for somebody to let them go.
+    pub fn held(&self) -> impl Iterator<Item = &Step> {
+        let holds = |wait: &Wait| matches!(wait, Wait::Approval | Wait::Observing);
+        self.steps.iter().filter(move |step| step.waits.iter().any(holds))
     }
 
     pub(crate) fn seal(mut self, estate: &Estate) -> Self {

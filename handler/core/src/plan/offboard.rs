@@ -375,7 +375,7 @@ impl<'a> Leaving<'a> {
         // Somebody who asks for the end of a cluster's wiring has approved it.
         let asked_for = self.living.is_some() && self.config.mode == Mode::Approve;
         if !asked_for {
-            self.plan.hold(self.config.mode);
+            self.plan.hold(self.config.mode, &known.word);
         }
         let wanted = self.plan.waits.contains(&Wait::RulesGone);
         let stopped = match (known.word.paused, self.config.mode) {

@@ -17,7 +17,7 @@ use super::guard::{Judged, guarded};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
-use super::{Known, Plan, State, Step, Wait, kubenet};
+use super::{Known, Plan, State, Step, Wait, Word, kubenet};
 use crate::blueprint::{
     Contribution, HubFacts, contribution, footprint, only_adds, prefixes_by_part, requirements,
     rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
@@ -159,19 +159,44 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         |estate, step| waits_over(scene, &neighbours, estate, step),
     );
     findings.extend(refused);
-    plan.contribution = (mode == Mode::Correct && !stopped && is_complete(scene)).then(|| scene.contribution.clone());
-    plan.state = Some(state(mode, switched, &steps, &gates, &findings, plan.proof.as_ref()));
     plan.steps = steps;
+    plan.hold(mode, &scene.known.word);
+    let contributes = is_let_go(mode, &scene.known.word, &plan.steps) && !stopped && is_complete(scene);
+    plan.contribution = contributes.then(|| scene.contribution.clone());
+    plan.state = Some(state(
+        mode,
+        switched,
+        &plan.steps,
+        &gates,
+        &findings,
+        plan.proof.as_ref(),
+    ));
     if plan.state != Some(State::Wired) {
         plan.waits.extend(gates);
+        plan.waits.extend(scene.known.word.paused.then_some(Wait::Paused));
     }
-    plan.hold(mode);
     if plan.startable().next().is_some() || plan.contribution.is_some() {
         let hub = &scene.contribution.hub;
         plan.footprint = Some(footprint(scene.id, &scene.cluster, hub, scene.blueprint));
     }
     findings.extend(reservations(scene));
     plan.findings.extend(findings);
+}
+
+/// True if the hub may be asked for something: in mode `approve` once somebody has approved steps of this cluster, and not for
+/// a plan all of whose steps are others than those.
+fn is_let_go(mode: Mode, word: &Word, steps: &[Step]) -> bool {
+    match mode {
+        Mode::Correct => true,
+        Mode::Approve => {
+            !word.approved.is_empty() && (steps.is_empty() || steps.iter().any(|step| !waits_for_approval(step)))
+        }
+        Mode::Observe => false,
+    }
+}
+
+fn waits_for_approval(step: &Step) -> bool {
+    step.waits.contains(&Wait::Approval)
 }
 
 /// Prepare: what carries no traffic yet, and apart from it the routes of an attached table, which do.
@@ -269,7 +294,7 @@ fn state(
     }
     match mode {
         Mode::Observe => return State::Observed,
-        Mode::Approve if !steps.is_empty() => return State::PendingApproval,
+        Mode::Approve if steps.iter().any(waits_for_approval) => return State::PendingApproval,
         Mode::Approve | Mode::Correct => {}
     }
     if blocking().any(|f| !waits_for_owner(f.code)) {
