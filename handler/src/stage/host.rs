@@ -167,6 +167,7 @@ impl Stage {
     pub async fn stop_app(&mut self, how: Crash) -> Result<(), StageError> {
         self.host.tasks.shutdown().await;
         self.app = None;
+        self.timer.stop();
         let now = self.now();
         let flights = std::mem::take(&mut self.host.flights);
         let mut azure = self.azure.lock();
@@ -195,7 +196,7 @@ impl Stage {
         self.start_app().await
     }
 
-    /// The timer's time has come. It never comes by itself on the stage, or a run would not come to rest.
+    /// The timer's time has come, whatever its schedule says.
     ///
     /// # Errors
     /// [`StageError::NoApp`] while no app is running.

@@ -14,6 +14,7 @@ mod laptop;
 mod pump;
 pub mod queue;
 pub mod reach;
+mod timer;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use azure_core::http::{HttpClient, Url};
 use azure_sim::{Azure, Counters, EventSchema, EventSubscription, World};
-use hubward_core::config::{Config, ConfigError};
+use hubward_core::config::{Config, ConfigError, Events};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -56,6 +57,8 @@ pub struct Setup {
     pub world: World,
     /// App settings that overlay the example configuration.
     pub settings: BTreeMap<String, String>,
+    /// True if `DriftTimer` runs on its schedule. A run with it never comes to rest for good.
+    pub timer: bool,
 }
 
 impl Setup {
@@ -66,6 +69,7 @@ impl Setup {
             seed,
             world: World::one_hub(),
             settings: BTreeMap::new(),
+            timer: false,
         }
     }
 
@@ -81,7 +85,7 @@ impl Setup {
     /// # Errors
     /// The one line that says what is wrong with it.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(EXAMPLE, &self.settings)
+        config(&self.settings)
     }
 }
 
@@ -103,6 +107,7 @@ pub struct Stage {
     app: Option<Arc<App>>,
     starts: u64,
     host: host::Host,
+    timer: timer::Timer,
 }
 
 impl Stage {
@@ -123,19 +128,25 @@ impl Stage {
     pub async fn without_app(setup: Setup) -> Result<Self, StageError> {
         let mut azure = Azure::new(setup.world, setup.seed, START);
         azure.set_wall_clock(TOKENS_LAST_UNTIL);
-        for (endpoint, schema) in [
-            (TO_CLUSTER_EVENTS, EventSchema::EventGrid),
-            (TO_NOBODY, EventSchema::CloudEvents),
+        // The operator makes the container and names it in the event subscription.
+        let events = config(&setup.settings).map_or_else(|_| Events::default(), |config| config.events);
+        let dead_letters = events.dead_letter_container;
+        azure.storage_mut().make_container(&dead_letters);
+        for (endpoint, schema, dead_letter) in [
+            (TO_CLUSTER_EVENTS, EventSchema::EventGrid, Some(dead_letters)),
+            (TO_NOBODY, EventSchema::CloudEvents, None),
         ] {
             azure.subscribe(EventSubscription {
                 name: endpoint.trim_start_matches("stage://").to_owned(),
                 endpoint: endpoint.to_owned(),
                 schema,
                 operation_names: Vec::new(),
-                dead_letter: None,
+                dead_letter,
             });
         }
-        Self::over(azure, setup.seed, setup.settings).await
+        let mut stage = Self::over(azure, setup.seed, setup.settings).await?;
+        stage.timer.is_on = setup.timer;
+        Ok(stage)
     }
 
     /// A stage over an Azure as it is, at its own time, without an app: how a run goes on after the whole machine was lost.
@@ -162,6 +173,7 @@ impl Stage {
             app: None,
             starts: 0,
             host: host::Host::default(),
+            timer: timer::Timer::default(),
         })
     }
 
@@ -186,8 +198,11 @@ impl Stage {
             seed: self.seed.wrapping_mul(1000).wrapping_add(self.starts),
         });
         self.starts += 1;
+        let config = self.config();
+        let schedule = config.as_ref().ok().map(|config| config.drift.schedule.as_str());
+        self.timer.start(schedule, self.clock.now());
         self.app = Some(Arc::new(App {
-            config: self.config(),
+            config,
             arm,
             ledger,
             clock,
@@ -205,7 +220,7 @@ impl Stage {
     /// # Errors
     /// The one line that says what is wrong with it.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(EXAMPLE, &self.settings)
+        config(&self.settings)
     }
 
     /// Virtual time.
@@ -245,6 +260,10 @@ impl Stage {
         let report = self.report(key).await?;
         Ok(report.map_or_else(|| "unknown".to_owned(), |report| report.state.to_string()))
     }
+}
+
+fn config(settings: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+    Config::load(EXAMPLE, settings)
 }
 
 async fn open_ledger(

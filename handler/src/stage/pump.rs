@@ -63,7 +63,7 @@ impl Stage {
     pub async fn run_until(&mut self, what: &str, mut there: impl FnMut(&Self) -> bool) -> Result<(), StageError> {
         let deadline = self.now() + PATIENCE;
         while !there(self) {
-            if self.now() >= deadline || self.is_quiet() {
+            if self.now() >= deadline || self.is_at_rest() {
                 return Err(StageError::NeverCame {
                     what: what.to_owned(),
                     lines: self.last_lines(),
@@ -100,6 +100,20 @@ impl Stage {
         self.host.is_idle() && azure.next_event().is_none() && idle
     }
 
+    /// True if nothing will ever happen by itself.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.is_quiet() && self.timer.next().is_none()
+    }
+
+    /// Lets Azure do what is due by now, before somebody looks at it.
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage itself cannot go on.
+    pub fn catch_up(&mut self) -> Result<(), StageError> {
+        self.hand_out_deliveries()
+    }
+
     /// Does `work` while everything else goes on: how a person's command runs beside the app.
     ///
     /// # Errors
@@ -130,8 +144,10 @@ impl Stage {
         work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<Option<T>, StageError> {
         self.hand_out_deliveries()?;
+        self.hand_out_ticks()?;
         self.hand_out_messages()?;
         let next = self.next_event().filter(|_| !self.is_quiet());
+        let next = [next, self.timer.next()].into_iter().flatten().min();
         let wait = span(next.map_or(limit, |next| next.min(limit)) - self.now());
         let (wire, clock) = (Arc::clone(&self.wire), Arc::clone(&self.clock));
         tokio::select! {

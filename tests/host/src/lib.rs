@@ -32,6 +32,7 @@ pub use error::HostError;
 pub use host::{Host, start};
 pub use options::{HostOptions, Keys, Level, LogLine, LogSource};
 pub use supervisor::Restarts;
+pub use timer::Schedule;
 
 /// The version this stand-in imitates and sends in `X-Azure-Functions-HostVersion` and `User-Agent`.
 pub const HOST_VERSION: &str = "4.1037.0.0";

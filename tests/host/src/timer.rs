@@ -5,7 +5,7 @@
 
 mod schedule;
 
-pub(crate) use schedule::Schedule;
+pub use schedule::Schedule;
 
 use std::time::Duration;
 

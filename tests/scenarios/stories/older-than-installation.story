@@ -4,7 +4,7 @@ app is not installed
 
 create cluster old
 wait until old exists
-install app
+start app
 wait until old is observed
 expect finding older_than_installation of old
 wait until quiet

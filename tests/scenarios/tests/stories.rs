@@ -29,10 +29,16 @@ stories! {
     drift_by_hand
     duplicate_events
     first_cluster
+    drift_on_the_timer
     killed_handler
+    kubenet
+    managed_network
     many_clusters
     observe_mode
     older_than_installation
+    several_pools
+    three_shapes
+    two_clusters_in_one_network
 }
 
 #[test]

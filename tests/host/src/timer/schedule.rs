@@ -13,9 +13,9 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 /// Every date pattern that can occur at all occurs within this many days: 29 February on a given weekday, across 2100.
 const SEARCH_DAYS: usize = 41 * 366;
 
-/// The values each field admits.
+/// A timer's schedule: the values each field admits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     seconds: BTreeSet<u8>,
     minutes: BTreeSet<u8>,
     hours: BTreeSet<u8>,
@@ -25,8 +25,11 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Reads an expression; the error names the field.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// One line that names the field.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut fields: Vec<&str> = text.split_whitespace().collect();
         if fields.len() == 5 {
             fields.insert(0, "0");
@@ -48,7 +51,8 @@ impl Schedule {
     }
 
     /// The first occurrence strictly after `at`; `None` for a date that never comes, such as 31 February.
-    pub(crate) fn next_after(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
+    #[must_use]
+    pub fn next_after(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
         let at = at.to_offset(time::UtcOffset::UTC);
         let mut date = at.date();
         let mut after = Some(at.time());

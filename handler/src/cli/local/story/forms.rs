@@ -31,8 +31,13 @@ pub(super) const CHAPTERS: &[Chapter] = &[
                 "config mode = \"approve\"",
             ),
             form(
+                "hub with N ingress addresses",
+                "public addresses of the hub's firewall beyond its first, as the network team attaches them",
+                "hub with 3 ingress addresses",
+            ),
+            form(
                 "app is not installed",
-                "Azure runs without Hubward until `install app`",
+                "Azure runs without Hubward until `start app`",
                 "app is not installed",
             ),
         ],
@@ -62,6 +67,11 @@ pub(super) const CHAPTERS: &[Chapter] = &[
                 "edit shop subnet remove properties.routeTable",
             ),
             form(
+                "expose NAME port PORT [HOW]",
+                "a service of type LoadBalancer in the cluster",
+                "expose shop port 443",
+            ),
+            form(
                 "put ID JSON",
                 "a person writes a resource by an ARM call",
                 "put /resourceGroups/lab {\"location\": \"westeurope\"}",
@@ -71,6 +81,16 @@ pub(super) const CHAPTERS: &[Chapter] = &[
     Chapter {
         heading: "Events and messages",
         forms: &[
+            form(
+                "withhold events [of THING]",
+                "Event Grid delivers nothing of it (of anything) until they are released",
+                "withhold events of shop",
+            ),
+            form(
+                "release events",
+                "what was withheld comes now, in no order",
+                "release events",
+            ),
             form(
                 "send event of NAME again",
                 "the event of the cluster's creation comes once more",
@@ -138,9 +158,19 @@ pub(super) const CHAPTERS: &[Chapter] = &[
                 "fail next PUT of peering by losing the answer",
             ),
             form(
-                "install app",
-                "the app is installed and starts, if it was not",
-                "install app",
+                "stop app",
+                "nobody answers Event Grid and the queue any more",
+                "stop app",
+            ),
+            form(
+                "start app",
+                "it runs (again); its first start is its installation",
+                "start app",
+            ),
+            form(
+                "timer fires",
+                "DriftTimer runs now; it also runs on its schedule while time passes",
+                "timer fires",
             ),
         ],
     },
@@ -233,13 +263,19 @@ pub(super) const MEANINGS: &[(&str, &str)] = &[
     (
         "THING",
         "an ARM id (from /subscriptions, or shorter from /resourceGroups), NAME, or NAME with one of: network, subnet, \
-         route table, default route, return route, peering, hub peering; or hub with one of: network, firewall, policy, \
+         route table, default route, return route, peering, hub peering, application address; or hub with one of: network, firewall, policy, \
          rules, nat gateway, egress address",
     ),
     ("FROM", "NAME (one of its nodes) or an address on the internet"),
     (
         "TO",
-        "HOST:PORT, ADDRESS:PORT, api of NAME:PORT (the API server) or ingress of NAME:PORT",
+        "HOST:PORT, ADDRESS:PORT, api of NAME:PORT (the API server), service of NAME:PORT (where it was exposed last) or \
+         ingress of NAME:PORT (its address on the hub)",
+    ),
+    (
+        "HOW",
+        "internally, internally at ADDRESS, at application address (the one that Hubward has made for it); else under a \
+         public address that AKS makes",
     ),
     (
         "VERDICT",

@@ -5,7 +5,7 @@ use azure_sim::Azure;
 use hubward_core::finding::Finding;
 
 use super::by_hand::field;
-use super::run::Scene;
+use super::scene::Scene;
 use super::snapshot::Snapshot;
 use super::statements::{Compare, Counter, Expectation, Judged};
 use super::things;

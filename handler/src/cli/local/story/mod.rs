@@ -6,17 +6,22 @@
 //! first expectation that does not hold ends the story, with the states and findings that there were.
 
 mod by_hand;
+mod commands;
 mod events;
 mod expectations;
 mod forms;
 mod help;
 mod judge;
+mod packets;
 mod parse;
+mod people;
 mod run;
+mod scene;
 mod snapshot;
 mod statements;
 mod things;
 mod transcript;
+mod waits;
 mod walks;
 mod wanted;
 mod words;

@@ -1,7 +1,6 @@
 //! Reads a story. Everything that can be wrong with a line is found before anything runs: unknown words, clusters that the story
 //! has not created, states and codes that do not exist, values that are not JSON.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use hubward_core::config::OVERLAY_PREFIX;
@@ -12,12 +11,11 @@ use serde_json::{Value, json};
 
 use super::forms::{allowed, meaning, verbs};
 use super::statements::{
-    Change, FailsBy, Failure, Forged, From, Line, Opening, Part, Setting, Statement, Story, Thing, To, Until, Verdict,
-    Walk,
+    Change, Exposed, Exposing, FailsBy, Failure, Forged, Line, Opening, Part, Setting, Statement, Story, Thing, Until,
 };
 use super::things;
 use super::words::{Words, Wrong, without_comment};
-use super::{StoryError, expectations, wanted};
+use super::{StoryError, expectations, packets, wanted};
 use crate::stage::Crash;
 
 /// The longest time that one line may let pass: a week.
@@ -96,7 +94,28 @@ impl Reader {
                 self.opening.installed = false;
                 Ok(Statement::Opening)
             }
-            "install" => words.expect("app", &form).map(|()| Statement::Install),
+            "hub" => {
+                words.expect("with", &form)?;
+                self.is_opening(&form)?;
+                let word = words.word(&form)?;
+                let number = word.parse().ok().filter(|number| (1..=100).contains(number));
+                let number = number.ok_or_else(|| Wrong::new(format!("{word:?} is no such number"), "1 to 100"))?;
+                words.expect("ingress addresses", &form)?;
+                self.opening.ingress_addresses = number;
+                Ok(Statement::Opening)
+            }
+            "start" => words.expect("app", &form).map(|()| Statement::Start),
+            "stop" => words.expect("app", &form).map(|()| Statement::Stop),
+            "timer" => words.expect("fires", &form).map(|()| Statement::Tick),
+            "expose" => self.expose(words, &form),
+            "withhold" => {
+                words.expect("events", &form)?;
+                if !words.skip("of") {
+                    return Ok(Statement::Withhold(None));
+                }
+                Ok(Statement::Withhold(Some(things::read(self, words)?)))
+            }
+            "release" => words.expect("events", &form).map(|()| Statement::Release),
             "create" => {
                 words.expect("cluster", &form)?;
                 wanted::read(self, words, &form).map(Statement::Create)
@@ -136,7 +155,7 @@ impl Reader {
                 }
                 Ok(Statement::Run(all))
             }
-            "walk" => self.walk(words),
+            "walk" => packets::read(self, words).map(Statement::Walk),
             "expect" => expectations::read(self, words).map(Statement::Expect),
             "mark" => Ok(Statement::Mark),
             "kill" => Err(words.unexpected(form)),
@@ -169,6 +188,29 @@ impl Reader {
             return Err(Wrong::new(what, "before anything else happens"));
         }
         Ok(())
+    }
+
+    fn expose(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
+        let name = self.cluster(words)?;
+        words.expect("port", form)?;
+        let word = words.word(form)?;
+        let port = word.parse();
+        let port = port.map_err(|_| Wrong::new(format!("{word:?} is no port"), "1 to 65535"))?;
+        let how = if words.is_done() {
+            Exposing::Publicly
+        } else if words.skip("at application address") {
+            Exposing::AtApplicationAddress
+        } else if words.skip("internally at") {
+            let word = words.word(meaning("HOW"))?;
+            let address = word.parse();
+            Exposing::Internally(Some(
+                address.map_err(|_| Wrong::new(format!("{word:?} is no address"), meaning("HOW")))?,
+            ))
+        } else {
+            words.expect("internally", meaning("HOW"))?;
+            Exposing::Internally(None)
+        };
+        Ok(Statement::Expose(Exposed { name, port, how }))
     }
 
     fn edit(&mut self, words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {
@@ -204,46 +246,13 @@ impl Reader {
         }
     }
 
-    fn walk(&mut self, words: &mut Words<'_>) -> Result<Statement, Wrong> {
-        let word = words.word(meaning("FROM"))?;
-        let from = match word.parse::<Ipv4Addr>() {
-            Ok(address) => From::Address(address),
-            Err(_) => From::Cluster(self.known(word)?),
-        };
-        words.expect("->", &allowed("walk"))?;
-        let (to, port) = self.target(words)?;
-        Ok(Statement::Walk(Walk {
-            from,
-            to,
-            port,
-            verdict: verdict(words)?,
-        }))
-    }
-
-    fn target(&self, words: &mut Words<'_>) -> Result<(To, u16), Wrong> {
-        let allowed = meaning("TO");
-        let of = ["api of", "ingress of"].into_iter().find(|of| words.skip(of));
-        let word = words.word(allowed)?;
-        let parted = word.rsplit_once(':');
-        let Some((host, port)) = parted.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else {
-            return Err(Wrong::new(format!("{word:?} has no port"), allowed));
-        };
-        let to = match (of, host.parse::<Ipv4Addr>()) {
-            (Some("api of"), _) => To::ApiServer(self.known(host.to_owned())?),
-            (Some(_), _) => To::Ingress(self.known(host.to_owned())?),
-            (None, Ok(address)) => To::Address(address),
-            (None, Err(_)) => To::Name(host.to_owned()),
-        };
-        Ok((to, port))
-    }
-
     /// The name of a cluster that the story has created.
     pub(super) fn cluster(&self, words: &mut Words<'_>) -> Result<String, Wrong> {
         let word = words.word("a cluster that the story has created")?;
         self.known(word)
     }
 
-    fn known(&self, name: String) -> Result<String, Wrong> {
+    pub(super) fn known(&self, name: String) -> Result<String, Wrong> {
         if self.clusters.contains(&name) {
             return Ok(name);
         }
@@ -283,28 +292,6 @@ fn one_of<T: DeserializeOwned>(words: &mut Words<'_>, what: &str) -> Result<T, W
         let known = said.split_once("expected one of ").map_or("", |(_, known)| known);
         Wrong::new(format!("{word:?} is no {what}"), known.replace('`', ""))
     })
-}
-
-fn verdict(words: &mut Words<'_>) -> Result<Option<Verdict>, Wrong> {
-    if words.is_done() {
-        return Ok(None);
-    }
-    let verdict = if words.skip("is dropped at firewall") {
-        Verdict::DroppedAtFirewall
-    } else if words.skip("is dropped") {
-        Verdict::Dropped
-    } else if words.skip("arrives from egress") {
-        Verdict::ArrivesFromEgress
-    } else if words.skip("arrives from") {
-        let word = words.word(meaning("VERDICT"))?;
-        let address = word.parse();
-        Verdict::ArrivesFrom(address.map_err(|_| Wrong::new(format!("{word:?} is no address"), meaning("VERDICT")))?)
-    } else if words.skip("arrives") {
-        Verdict::Arrives
-    } else {
-        return Err(words.unexpected(meaning("VERDICT")));
-    };
-    Ok(Some(verdict))
 }
 
 fn failure(words: &mut Words<'_>, form: &str) -> Result<Statement, Wrong> {

@@ -51,7 +51,13 @@ pub(super) enum Statement {
     /// Belongs to the opening and is done already.
     Opening,
     Configure(Setting),
-    Install,
+    Start,
+    Stop,
+    Tick,
+    Expose(Exposed),
+    /// Everything, or what is told of one thing.
+    Withhold(Option<Thing>),
+    Release,
     Create(Wanted),
     Delete(Thing),
     DeleteGroup(String),
@@ -91,6 +97,23 @@ pub(super) enum Part {
     ReturnRoute,
     Peering,
     HubPeering,
+    ApplicationAddress,
+}
+
+/// A service to be exposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exposed {
+    pub(super) name: String,
+    pub(super) port: u16,
+    pub(super) how: Exposing,
+}
+
+/// Where a service is exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exposing {
+    Publicly,
+    Internally(Option<std::net::Ipv4Addr>),
+    AtApplicationAddress,
 }
 
 /// What belongs to the hub.
@@ -178,6 +201,8 @@ pub(super) enum To {
     ApiServer(String),
     /// The cluster's ingress address on the hub.
     Ingress(String),
+    /// Where the cluster's last service was exposed.
+    Service(String),
 }
 
 /// What should become of a packet.

@@ -1,7 +1,10 @@
-//! Things in Azure as stories name them, and where they lie: found by what Azure shows, never by the names that the product
-//! gives.
+//! Things in Azure as stories name them, and where they lie: found by what Azure shows, not by the names that the product gives.
+//! Only the application address has no other mark than its name.
 
 use azure_sim::{Azure, Documents};
+use hubward_core::blueprint::application_address_id;
+use hubward_core::config::Config;
+use hubward_core::ids::ResourceId;
 use serde_json::Value;
 
 use super::forms::meaning;
@@ -14,7 +17,7 @@ use crate::stage::Cluster;
 pub(super) const RESERVED: [&str; 3] = ["hub", "group", "cluster"];
 
 /// What may follow a cluster's name; of two that begin alike the longer first.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("network", Part::Network),
     ("subnet", Part::Subnet),
     ("route table", Part::RouteTable),
@@ -22,6 +25,7 @@ const PARTS: [(&str, Part); 7] = [
     ("return route", Part::ReturnRoute),
     ("hub peering", Part::HubPeering),
     ("peering", Part::Peering),
+    ("application address", Part::ApplicationAddress),
 ];
 
 const HUB_PARTS: [(&str, HubPart); 6] = [
@@ -97,12 +101,13 @@ pub(super) fn whole(azure: &Azure, id: &str) -> String {
 /// One line that says what Azure lacks.
 pub(super) fn find<'c>(
     azure: &Azure,
+    config: &Config,
     thing: &Thing,
     cluster: impl Fn(&str) -> Result<&'c Cluster, String>,
 ) -> Result<String, String> {
     match thing {
         Thing::Id(id) => Ok(whole(azure, id)),
-        Thing::Of(name, part) => of_cluster(azure, cluster(name)?, *part),
+        Thing::Of(name, part) => of_cluster(azure, config, cluster(name)?, *part),
         Thing::Hub(part) => of_hub(azure, *part),
     }
 }
@@ -123,7 +128,7 @@ pub(super) fn name(thing: &Thing) -> String {
     }
 }
 
-fn of_cluster(azure: &Azure, cluster: &Cluster, part: Part) -> Result<String, String> {
+fn of_cluster(azure: &Azure, config: &Config, cluster: &Cluster, part: Part) -> Result<String, String> {
     let hub = azure.world().hub.virtual_network.clone();
     match part {
         Part::Cluster => Ok(cluster.id.clone()),
@@ -138,6 +143,7 @@ fn of_cluster(azure: &Azure, cluster: &Cluster, part: Part) -> Result<String, St
         }
         Part::Peering => peering(azure, &cluster.vnet, &hub),
         Part::HubPeering => peering(azure, &hub, &cluster.vnet),
+        Part::ApplicationAddress => Ok(application_address(config, cluster)),
     }
 }
 
@@ -160,6 +166,11 @@ fn of_hub(azure: &Azure, part: HubPart) -> Result<String, String> {
                 .ok_or_else(|| "the policy has no rule collection group but the network team's".to_owned())?
         }
     })
+}
+
+fn application_address(config: &Config, cluster: &Cluster) -> String {
+    let id = ResourceId::parse(&cluster.id);
+    id.map_or_else(|_| String::new(), |id| application_address_id(config, &id).to_string())
 }
 
 fn route_table(azure: &Azure, cluster: &Cluster) -> Result<String, String> {
