@@ -8,6 +8,7 @@ mod absence;
 mod address_group;
 mod addresses;
 mod assumption;
+mod drift;
 mod effect;
 mod eligibility;
 mod gates;
@@ -39,6 +40,7 @@ use crate::ids::ResourceId;
 use crate::proof::Proof;
 
 pub use absence::{APART, Gone, Sightings, gone};
+pub use drift::{FieldChange, changes};
 pub use effect::after;
 pub use hub::plan_hub;
 pub use known::{Acceptance, Age, Known, Reservation, Word};

@@ -246,7 +246,7 @@ fn difference_of_items(expected: &[Value], found: &[Value]) -> Option<String> {
 }
 
 /// False for what Azure may as well leave out: `null` and an array of nothing.
-fn says(value: &Value) -> bool {
+pub(super) fn says(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Array(items) => items.iter().any(says),
@@ -255,7 +255,7 @@ fn says(value: &Value) -> bool {
 }
 
 /// What tells an item of an array from its siblings.
-fn mark(item: &Value) -> Option<&str> {
+pub(super) fn mark(item: &Value) -> Option<&str> {
     ["name", "id"].iter().find_map(|key| item.get(key)?.as_str())
 }
 
