@@ -16,8 +16,10 @@ pub mod ledger;
 pub mod logging;
 pub mod observe;
 pub mod package;
+pub mod replay;
 #[cfg(feature = "local")]
 pub mod stage;
 pub mod status;
 pub mod transport;
+pub mod wishes;
 pub mod work;

@@ -18,13 +18,14 @@ pub const CONFIG: &str = "hubward.toml";
 
 const HOST_JSON: &str = include_str!("../../host.json");
 /// Folder name and `function.json` of every function.
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     (
         "ClusterEvents",
         include_str!("../../functions/ClusterEvents/function.json"),
     ),
     ("Command", include_str!("../../functions/Command/function.json")),
     ("DriftTimer", include_str!("../../functions/DriftTimer/function.json")),
+    ("Replay", include_str!("../../functions/Replay/function.json")),
     ("Status", include_str!("../../functions/Status/function.json")),
     ("Work", include_str!("../../functions/Work/function.json")),
 ];
@@ -292,6 +293,7 @@ mod tests {
                 "ClusterEvents/function.json",
                 "Command/function.json",
                 "DriftTimer/function.json",
+                "Replay/function.json",
                 "Status/function.json",
                 "Work/function.json",
                 "host.json",
@@ -302,7 +304,7 @@ mod tests {
         assert_eq!(fs::read_to_string(target.join("hubward.toml")).unwrap(), "a = 1");
         assert_eq!(
             root.functions,
-            ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"]
+            ["ClusterEvents", "Command", "DriftTimer", "Replay", "Status", "Work"]
         );
         #[cfg(unix)]
         {

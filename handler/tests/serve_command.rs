@@ -97,7 +97,7 @@ async fn the_packaged_script_root_runs_on_the_host() {
     assert!(
         ended
             .stderr
-            .contains("with ClusterEvents, Command, DriftTimer, Status, Work"),
+            .contains("with ClusterEvents, Command, DriftTimer, Replay, Status, Work"),
         "{}",
         ended.stderr
     );
@@ -108,7 +108,10 @@ async fn the_packaged_script_root_runs_on_the_host() {
     host.ready().await.unwrap();
     assert_eq!(host.function_errors().len(), 0, "{:?}", host.function_errors());
     let names: Vec<&str> = host.functions().iter().map(|function| function.name.as_str()).collect();
-    assert_eq!(names, ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"]);
+    assert_eq!(
+        names,
+        ["ClusterEvents", "Command", "DriftTimer", "Replay", "Status", "Work"]
+    );
 
     // An event of somebody else's is answered and dropped by the handler itself.
     let event = r#"[{"id":"1","topic":"/","subject":"/a","eventType":"Other.Event","eventTime":"2026-01-05T08:00:00Z","data":{},"dataVersion":"1","metadataVersion":"1"}]"#;

@@ -16,6 +16,7 @@ mod local;
 mod output;
 mod package;
 mod plan;
+mod replay;
 mod serve;
 mod status;
 mod usage;

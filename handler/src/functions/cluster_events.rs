@@ -5,15 +5,14 @@
 //! with an error, so that Event Grid brings the event again.
 
 use hubward_core::config::Config;
-use hubward_core::event::{Event, MAX_EVENTS, Malformed, Relevance, Schema, classify, decode_all, redacted};
-use hubward_core::ids::ResourceId;
+use hubward_core::event::{Event, MAX_EVENTS, Malformed, decode_all};
 use serde_json::Value;
 
 use crate::app::App;
 use crate::host::{Invocation, Reply};
 use crate::ledger::LedgerError;
 use crate::ledger::archive::ArchivedEvent;
-use crate::ledger::queue::WorkKind;
+use crate::wishes;
 
 /// Handles one invocation, which carries one event or several.
 pub async fn run(app: &App, invocation: &Invocation) -> Reply {
@@ -69,66 +68,15 @@ async fn take(
         Ok(event) => event,
         Err(malformed) => return Ok(dropped(&malformed)),
     };
-    let name = event.resource.name().to_owned();
-    match classify(&event, config) {
-        Relevance::Spoke { cluster, why } => {
-            keep(app, &event, body).await?;
-            request(app, &cluster, &event).await?;
-            Ok(format!("{name}: {why}; work is asked for"))
-        }
-        // Whether the cluster is gone is found out by looking, as for every other event.
-        Relevance::Offboard { cluster } => {
-            keep(app, &event, body).await?;
-            request_deleted(app, WorkKind::Offboard, &cluster, &event).await?;
-            Ok(format!("{name}: said to be deleted; it is looked at"))
-        }
-        Relevance::Group { group } => {
-            keep(app, &event, body).await?;
-            request_deleted(app, WorkKind::Sweep, &group, &event).await?;
-            Ok(format!(
-                "{name}: a resource group said to be deleted; its clusters are looked at"
-            ))
-        }
-        Relevance::Network { resource } => Ok(format!("{name}: a change of {resource} needs no work by itself")),
-        Relevance::Foreign { reason } => Ok(format!("{name}: not ours: {reason}")),
+    let heard = wishes::of_event(&app.ledger, config, &event).await?;
+    if !heard.wishes.is_empty() {
+        let archived = ArchivedEvent::of(&event, body, app.clock.now());
+        app.ledger.archive.keep(&archived).await?;
     }
-}
-
-async fn keep(app: &App, event: &Event, body: &Value) -> Result<(), LedgerError> {
-    let now = app.clock.now();
-    let source = match event.source_schema {
-        Schema::EventGrid => body.get("topic"),
-        Schema::CloudEvents => body.get("source"),
-    };
-    let archived = ArchivedEvent {
-        id: event.id.clone(),
-        source: source.and_then(Value::as_str).unwrap_or_default().to_owned(),
-        happened_at: event.time.unwrap_or(now),
-        received_at: now,
-        body: redacted(body),
-    };
-    app.ledger.archive.keep(&archived).await.map(|_| ())
-}
-
-async fn request(app: &App, cluster: &ResourceId, event: &Event) -> Result<(), LedgerError> {
-    let cause = format!("event {}", event.id);
-    let (keys, key) = (&app.ledger.keys, cluster.key());
-    match event.time {
-        Some(at) if event.created && event.resource == *cluster => {
-            keys.request_created(WorkKind::Spoke, &key, &cause, at).await
-        }
-        Some(_) | None => keys.request(WorkKind::Spoke, &key, &cause).await,
+    for wish in &heard.wishes {
+        wishes::make(&app.ledger, wish, &format!("event {}", event.id)).await?;
     }
-}
-
-/// The time goes with the wish: with it, one answer that there is no such cluster is proof.
-async fn request_deleted(app: &App, kind: WorkKind, id: &ResourceId, event: &Event) -> Result<(), LedgerError> {
-    let cause = format!("event {}", event.id);
-    let (keys, key) = (&app.ledger.keys, id.key());
-    match event.time {
-        Some(at) => keys.request_deleted(kind, &key, &cause, at).await,
-        None => keys.request(kind, &key, &cause).await,
-    }
+    Ok(format!("{}: {}", event.resource.name(), heard.verdict))
 }
 
 fn dropped(malformed: &Malformed) -> String {

@@ -4,6 +4,7 @@
 pub mod cluster_events;
 pub mod command;
 pub mod drift_timer;
+pub mod replay;
 pub mod status;
 pub mod work;
 
@@ -13,10 +14,10 @@ use crate::app::App;
 use crate::host::{Functions, Invocation, Reply};
 
 /// The function names, as their folders are called.
-pub const NAMES: [&str; 5] = ["ClusterEvents", "Command", "DriftTimer", "Status", "Work"];
+pub const NAMES: [&str; 6] = ["ClusterEvents", "Command", "DriftTimer", "Replay", "Status", "Work"];
 
 /// Those that a client calls over HTTP, with a function key.
-pub const HTTP_NAMES: [&str; 2] = ["Command", "Status"];
+pub const HTTP_NAMES: [&str; 3] = ["Command", "Replay", "Status"];
 
 #[async_trait]
 impl Functions for App {
@@ -25,6 +26,7 @@ impl Functions for App {
             "ClusterEvents" => cluster_events::run(self, &invocation).await,
             "Command" => command::run(self, &invocation).await,
             "DriftTimer" => drift_timer::run(self).await,
+            "Replay" => replay::run(self, &invocation).await,
             "Status" => status::run(self, &invocation).await,
             "Work" => work::run(self, &invocation).await,
             other => Reply::Failed {

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 /// this is no estate but a mistake, and a listing must end.
 const MAX_LISTED: usize = 100_000;
 
-/// The container `hubward`.
+/// One container of the account: the ledger's own, or that of the dead letters.
 pub struct Blobs {
     container: BlobContainerClient,
 }
@@ -45,13 +45,26 @@ impl Blobs {
         transport: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
+        Self::in_container(settings, CONTAINER, transport, clock)
+    }
+
+    /// A client for any container of the account; nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`Blobs::new`].
+    pub fn in_container(
+        settings: &StorageSettings,
+        container: &str,
+        transport: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LedgerError> {
         let (credential, client_options) = client(&settings.access, transport, clock)?;
         let options = BlobContainerClientOptions {
             client_options,
             ..Default::default()
         };
-        let container = BlobContainerClient::new(under(&settings.blob, CONTAINER), credential, Some(options))
-            .map_err(|error| LedgerError::storage("open container", CONTAINER, error))?;
+        let container = BlobContainerClient::new(under(&settings.blob, container), credential, Some(options))
+            .map_err(|error| LedgerError::storage("open container", container, error))?;
         Ok(Self { container })
     }
 

@@ -123,11 +123,28 @@ impl Documents {
     /// # Errors
     /// [`LedgerError::Storage`], [`LedgerError::TooMany`]; damaged documents are listed, not errors.
     pub async fn all<D: Document>(&self, prefix: &str) -> Result<Listing<D>, LedgerError> {
+        let names = self.names(prefix).await?;
+        self.named(names).await
+    }
+
+    /// The names that begin with `prefix`, in order, without reading what they name.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`], [`LedgerError::TooMany`].
+    pub async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
+        self.store.list(prefix).await
+    }
+
+    /// The documents of these names, in their order.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`]; damaged documents are listed, not errors.
+    pub async fn named<D: Document>(&self, names: Vec<String>) -> Result<Listing<D>, LedgerError> {
         let mut listing = Listing {
             documents: Vec::new(),
             damaged: Vec::new(),
         };
-        for name in self.store.list(prefix).await? {
+        for name in names {
             match self.read(&name).await {
                 Ok(Some((document, _))) => listing.documents.push(document),
                 // Deleted since it was listed.

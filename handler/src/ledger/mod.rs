@@ -9,6 +9,7 @@ pub mod archive;
 pub mod blobs;
 pub mod contributions;
 mod counters;
+pub mod dead_letters;
 pub mod decisions;
 pub mod documents;
 pub mod error;
@@ -43,6 +44,7 @@ use crate::transport::Bounded;
 use archive::Archive;
 use blobs::Blobs;
 use contributions::Contributions;
+use dead_letters::{Account, DeadLetters};
 use decisions::Decisions;
 use documents::Documents;
 use footprints::Footprints;
@@ -88,6 +90,8 @@ pub struct Ledger {
     pub installed: Installed,
     /// The sweeps.
     pub sweeps: Sweeps,
+    /// What Event Grid could not deliver.
+    pub dead_letters: DeadLetters,
 }
 
 impl Ledger {
@@ -102,10 +106,11 @@ impl Ledger {
         transport: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
+        let ledger = Self::as_it_is(&settings, Arc::clone(&transport), Arc::clone(&clock))?;
         let (blobs, queue) = clients(&settings, transport, &clock)?;
         blobs.ensure_container().await?;
         queue.ensure_exists().await?;
-        Ok(Self::over(Arc::new(blobs), Arc::new(queue), clock))
+        Ok(ledger)
     }
 
     /// The ledger of an installation as it is, for those who only read it: nothing is sent yet and nothing is made.
@@ -117,8 +122,15 @@ impl Ledger {
         transport: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
-        let (blobs, queue) = clients(settings, transport, &clock)?;
-        Ok(Self::over(Arc::new(blobs), Arc::new(queue), clock))
+        let (blobs, queue) = clients(settings, Arc::clone(&transport), &clock)?;
+        let account = Account {
+            settings: settings.clone(),
+            transport: Arc::new(Bounded::new(transport, Arc::clone(&clock))),
+            clock: Arc::clone(&clock),
+        };
+        let mut ledger = Self::over(Arc::new(blobs), Arc::new(queue), clock);
+        ledger.dead_letters = ledger.dead_letters.in_account(account);
+        Ok(ledger)
     }
 
     /// The ledger over any store and outbox.
@@ -137,7 +149,8 @@ impl Ledger {
             archive: Archive::new(documents.clone()),
             outcomes: Outcomes::new(documents.clone()),
             installed: Installed::new(documents.clone()),
-            sweeps: Sweeps::new(documents),
+            sweeps: Sweeps::new(documents.clone()),
+            dead_letters: DeadLetters::new(documents, None),
         }
     }
 }

@@ -84,7 +84,8 @@ pub(super) async fn look(
         running: &running,
         known: &known,
     };
-    if estate.is_absent(&id) {
+    let writes = !lease.look_only;
+    if estate.is_absent(&id) && writes {
         if let Some(next) = absent(app, config, lease, &estate, &id, found, deadline).await? {
             return Ok(next);
         }
@@ -93,7 +94,7 @@ pub(super) async fn look(
         if !cluster.provisioning_state().eq_ignore_ascii_case("Deleting") {
             app.ledger.keys.saw(lease, true, now).await?;
         }
-        if known.word.released {
+        if known.word.released && writes {
             return released(app, config, lease, found, deadline).await;
         }
     }

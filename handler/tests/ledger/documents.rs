@@ -69,6 +69,26 @@ async fn an_event_is_first_seen_once_and_found_by_its_time() {
     assert_eq!(ids(0, 91).await, ["b", "a"]);
     assert_eq!(ids(6, 90).await, Vec::<String>::new());
     assert_eq!(ids(90, 600).await, ["a"]);
+    let by_id = async |id: &str| bench.ledger.archive.by_id(id).await.unwrap();
+    assert_eq!(
+        by_id("a").await,
+        [event("a", 90)].map(|kept| ArchivedEvent {
+            received_at: START,
+            ..kept
+        })
+    );
+    assert_eq!(by_id("c").await, []);
+    let elsewhere = ArchivedEvent {
+        source: "/subscriptions/other".to_owned(),
+        ..event("a", 10)
+    };
+    bench.ledger.archive.keep(&elsewhere).await.unwrap();
+    let sources: Vec<String> = by_id("a").await.into_iter().map(|event| event.source).collect();
+    assert_eq!(
+        sources,
+        ["/subscriptions/other", "/subscriptions/s"],
+        "one id, two sources"
+    );
     let names = bench.storage().blob_names(CONTAINER);
     assert!(
         names.iter().any(|name| name.starts_with("events/2026-11-23/13/")),
@@ -183,4 +203,31 @@ async fn the_time_of_installation_is_the_first_one_for_ever() {
             .unwrap(),
         START
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_around_midnight_are_found_in_the_days_and_hours_that_are_asked_for() {
+    let bench = Bench::new().await;
+    for hours in [10, 11, 12, 13, 36] {
+        let event = ArchivedEvent {
+            id: format!("after-{hours}"),
+            source: "/subscriptions/s".to_owned(),
+            happened_at: START + Duration::from_secs(3600 * hours + 1800),
+            received_at: START,
+            body: json!({}),
+        };
+        bench.ledger.archive.keep(&event).await.unwrap();
+    }
+    let ids = async |from: u64, to: u64| {
+        let [from, to] = [from, to].map(|hours| START + Duration::from_secs(3600 * hours));
+        let found = bench.ledger.archive.between(from, to).await.unwrap();
+        found.documents.into_iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(11, 13).await, ["after-11", "after-12"], "from 23:00 to 01:00");
+    assert_eq!(ids(12, 13).await, ["after-12"]);
+    assert_eq!(
+        ids(0, 48).await,
+        ["after-10", "after-11", "after-12", "after-13", "after-36"]
+    );
+    assert_eq!(ids(14, 36).await, Vec::<String>::new());
 }
