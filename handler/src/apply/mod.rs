@@ -10,7 +10,8 @@ mod running;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hubward_core::estate::Kind;
+use futures::future::join_all;
+use hubward_core::estate::{Kind, api_version, at_rest};
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Method, Plan, Step, comparable, differs};
 use time::OffsetDateTime;
@@ -92,6 +93,7 @@ pub async fn apply(
                 leave(ledger, leases).await?;
                 match outcome? {
                     Outcome::Refused(what) => applied.changed.push(format!("{} ({what})", step.id)),
+                    Outcome::Busy => applied.busy.push(step.id.clone()),
                     Outcome::Running => applied.written.push(step.id.clone()),
                     Outcome::Finished => {
                         applied.written.push(step.id.clone());
@@ -138,6 +140,8 @@ async fn leave(ledger: &Ledger, leases: Vec<LaneLease>) -> Result<(), LedgerErro
 enum Outcome {
     /// Its target is no longer what the plan saw, or a lease is lost; in words.
     Refused(String),
+    /// Azure is writing something that takes one write at a time.
+    Busy,
     /// Azure accepted it.
     Running,
     /// Azure finished it at once.
@@ -165,6 +169,14 @@ async fn write(
     if !renewed(ledger, clock, lease, leases).await? {
         return taken_over();
     }
+    if let Some(lane) = moving(arm, step).await? {
+        tracing::info!(
+            step = step.id,
+            lane,
+            "a write that began since the plan was made is still running"
+        );
+        return Ok(Outcome::Busy);
+    }
     // Nothing is asked of anybody between this read and the write, so that a foreign change has the least time to slip in.
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
     if let (Method::Delete, Read::Absent(_)) = (step.method, &found) {
@@ -190,6 +202,23 @@ async fn write(
             Ok(Outcome::Running)
         }
     }
+}
+
+/// The first of the step's networks or policies that Azure is writing: another worker may have begun since this one looked, and
+/// Azure would refuse. A read is cheaper than a refused write, which counts against the same limit as one that succeeds.
+async fn moving<'a>(arm: &Arm, step: &'a Step) -> Result<Option<&'a str>, ApplyError> {
+    let reads = step.lanes.iter().filter_map(|lane| Some((lane, api_version(lane)?)));
+    let answers = join_all(reads.map(|(lane, api)| async move { (lane, arm.read(lane, api).await) })).await;
+    for (lane, answer) in answers {
+        let read = answer.map_err(|source| ApplyError::Arm {
+            step: step.id.clone(),
+            source,
+        })?;
+        if matches!(&read, Read::Found(body) if !at_rest(body)) {
+            return Ok(Some(lane.name()));
+        }
+    }
+    Ok(None)
 }
 
 /// Renews key and lanes where they would run short during a read and a write; false if one was lost.
