@@ -25,20 +25,26 @@ macro_rules! stories {
 }
 
 stories! {
+    approve_mode
     azure_has_a_bad_day
+    cluster_deleted
     drift_by_hand
+    drift_on_the_timer
     duplicate_events
     first_cluster
-    drift_on_the_timer
+    group_deleted
     killed_handler
     kubenet
     managed_network
     many_clusters
     observe_mode
+    offboarded_cluster
     older_than_installation
+    pause_and_resume
     several_pools
     three_shapes
     two_clusters_in_one_network
+    wait_times_out
 }
 
 #[test]
