@@ -203,9 +203,7 @@ fn required_only_without_and_with_the_owners_word() {
 #[test]
 fn a_live_public_frontend() {
     let mut world = World::ready();
-    world.edit(&world::load_balancer("a", "shop"), |b| {
-        b["properties"]["loadBalancingRules"] = json!([{"name": "a1b2-TCP-443"}]);
-    });
+    world.serve("a", "shop", "a1b2", "198.51.100.7", &[80, 443]);
     let plan = world.plan(&shop());
     assert_eq!((plan.state, plan.startable().count()), (Some(State::Prepared), 0));
     insta::assert_snapshot!(plan);

@@ -259,7 +259,8 @@ fn change(step: &Step, found: &Read) -> Option<String> {
 
 fn record(step: &Step, operation: Operation, clusters: &[String]) -> OperationRecord {
     // Only documents that were written whole over somebody's fields are compared afterwards; a child of our own needs none.
-    let over_foreign = step.precondition.is_some() && Kind::of(&step.target) == Some(Kind::Subnet);
+    let foreign = matches!(Kind::of(&step.target), Some(Kind::Subnet | Kind::Firewall));
+    let over_foreign = step.precondition.is_some() && foreign;
     OperationRecord {
         step: step.id.clone(),
         retry_at: operation.started_at + operation.retry_after,

@@ -116,7 +116,7 @@ async fn lost_update(arm: &Arm, record: &OperationRecord) -> Result<Option<Findi
     Ok((!same).then(|| {
         Finding::warning(
             Code::LostUpdate,
-            format!("{resource} was changed by somebody while it was being switched"),
+            format!("{resource} was changed by somebody while it was being written"),
             "Look at the resource's activity log for the other writer; Hubward looks again at once.",
         )
     }))

@@ -1,4 +1,5 @@
-//! The ingress addresses of a hub in the look at it: read, given out, kept, and given up with the clusters that are gone.
+//! The ingress addresses of a hub in the looks at it and at its clusters: read, given out, kept, and given up with the clusters
+//! that are gone.
 //!
 //! What is given out is kept before any rule uses it. If the record cannot be read, nothing is given out and nothing is given
 //! up, and the addresses that the rules show stay in force.
@@ -10,6 +11,7 @@ use hubward_core::config::Config;
 use hubward_core::estate::Estate;
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
+use hubward_core::plan::{Known, Reservation};
 
 use super::failure::Failure;
 use super::hub::Asked;
@@ -106,6 +108,37 @@ pub(super) async fn settle(
             .await?;
     }
     Ok(addresses)
+}
+
+/// Fills in what the plan of a cluster has to know of its address. A record that cannot be read counts as no address: the plan
+/// then goes by the rules that are there.
+pub(super) async fn tell_plan(
+    app: &App,
+    config: &Config,
+    estate: &Estate,
+    cluster: &ResourceId,
+    known: &mut Known,
+) -> Result<(), Failure> {
+    let location = estate
+        .cluster(cluster)
+        .map(|c| c.location().to_owned())
+        .unwrap_or_default();
+    let hub = config
+        .hub_for_location(&location)
+        .filter(|(_, hub)| hub.ingress.is_some());
+    let Some((hub, _)) = hub else { return Ok(()) };
+    match app.ledger.reservations.of_hub(hub).await {
+        Ok(kept) => {
+            known.reservation = kept.table.of(cluster).map(|(ip, reserved)| Reservation {
+                address: reserved.address.clone(),
+                ip,
+            });
+            known.no_address = kept.table.unserved.contains(cluster);
+        }
+        Err(LedgerError::Damaged(_)) => known.no_address = true,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 impl Addresses {

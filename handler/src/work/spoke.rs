@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::failure::{Failure, of_fault, pause_after};
 use super::offboard::{Found, absent, released};
 use super::outcome::{Place, Report, write};
-use super::{LOOKED, Next};
+use super::{LOOKED, Next, addresses};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply, resume};
 use crate::ledger::LedgerError;
@@ -73,13 +73,14 @@ pub(super) async fn look(
     );
     let (estate, decided, paused) = (estate?, decided?, paused?);
     let hubs = hubs_of(app, config, &estate, &id).await?;
-    let known = Known {
+    let mut known = Known {
         word: Word {
             paused: !hubs.is_disjoint(&paused),
             ..decided.word()
         },
         ..Known::at(now, age)
     };
+    addresses::tell_plan(app, config, &estate, &id, &mut known).await?;
     let found = Found {
         running: &running,
         known: &known,

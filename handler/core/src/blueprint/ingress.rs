@@ -131,6 +131,8 @@ pub(crate) fn target(
 /// A frontend of a cluster with its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Served {
+    /// The frontend's name.
+    name: String,
     /// The address, if it is known.
     pub(crate) address: Option<Ipv4Addr>,
     /// True if it is a public one.
@@ -139,21 +141,59 @@ pub(crate) struct Served {
     pub(crate) ports: Vec<FrontendPort>,
 }
 
+impl Served {
+    /// The address as people read it, or the name of a frontend whose address is not known.
+    pub(crate) fn name(&self) -> String {
+        match self.address {
+            Some(address) => address.to_string(),
+            None if self.name.is_empty() => "(without name)".to_owned(),
+            None => self.name.clone(),
+        }
+    }
+
+    /// A port with its address: `198.51.100.7:443`.
+    pub(crate) fn place(&self, port: &FrontendPort) -> String {
+        match port.port {
+            0 => format!("{}:*", self.name()),
+            number => format!("{}:{number}", self.name()),
+        }
+    }
+
+    /// The same with the protocol: `198.51.100.7:443/TCP`.
+    pub(crate) fn at(&self, port: &FrontendPort) -> String {
+        format!("{}:{port}", self.name())
+    }
+}
+
+/// The frontends of both load balancers of the cluster, as far as they were read.
+#[must_use]
+pub(crate) fn all_frontends(estate: &Estate, cluster: &ClusterView<'_>) -> Vec<Served> {
+    let mut all = public_frontends(estate, cluster).unwrap_or_default();
+    all.extend(internal_frontends(estate, cluster).unwrap_or_default());
+    all
+}
+
 /// The frontends of both load balancers of the cluster; `None` if one of them was not read.
 #[must_use]
 fn frontends(estate: &Estate, cluster: &ClusterView<'_>) -> Option<Vec<Served>> {
     let mut all = public_frontends(estate, cluster)?;
-    let internal = cluster.internal_balancer_id()?;
-    if !estate.knows(&internal) {
+    all.extend(internal_frontends(estate, cluster)?);
+    Some(all)
+}
+
+fn internal_frontends(estate: &Estate, cluster: &ClusterView<'_>) -> Option<Vec<Served>> {
+    let id = cluster.internal_balancer_id()?;
+    if !estate.knows(&id) {
         return None;
     }
-    let balancer = estate.balancer(&internal);
-    all.extend(balancer.into_iter().flat_map(|b| b.frontends()).map(|frontend| Served {
+    let frontends = estate.balancer(&id).map(|b| b.frontends()).unwrap_or_default();
+    let served = frontends.into_iter().map(|frontend| Served {
+        name: frontend.name,
         address: frontend.private_ip,
         public: false,
         ports: frontend.ports,
-    }));
-    Some(all)
+    });
+    Some(served.collect())
 }
 
 /// The frontends of the cluster's public load balancer; `None` if it was not read.
@@ -170,6 +210,7 @@ pub(crate) fn public_frontends(estate: &Estate, cluster: &ClusterView<'_>) -> Op
             .into_iter()
             .map(|frontend| Served {
                 address: address(&frontend),
+                name: frontend.name,
                 public: true,
                 ports: frontend.ports,
             })
@@ -203,6 +244,16 @@ pub(crate) fn adopt_dnat(contribution: &mut Contribution, estate: &Estate, confi
     contribution.ingress = part.first().and_then(destination);
     contribution.inbound = part.iter().filter_map(read).collect();
     contribution.inbound.sort_by_key(|inbound| inbound.port);
+}
+
+/// The address of the firewall that our rules lead to the cluster.
+#[must_use]
+pub(crate) fn ingress_in_rules(estate: &Estate, config: &Config, hub: &Hub, cluster: &ResourceId) -> Option<Ipv4Addr> {
+    let hash = names::hash(cluster);
+    our_dnat_rules(estate, config, hub)
+        .iter()
+        .filter(|rule| part_of(rule.body) == Some(hash.as_str()))
+        .find_map(destination)
 }
 
 /// The DNAT rules in the collections of ours.

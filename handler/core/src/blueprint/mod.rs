@@ -24,11 +24,11 @@ pub use footprint::{Footprint, Place, footprint};
 pub use group::{GroupEdit, Tombstone, edit_group};
 pub(crate) use group::{carries, part_in};
 pub use hub::{HubFacts, hub_facts, serving_hub};
-pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
 pub(crate) use ingress::{
-    Target, adopt_dnat, application_address_body, application_group_body, is_our_dnat, named_target, public_frontends,
-    target,
+    Served, Target, adopt_dnat, all_frontends, application_address_body, application_group_body, ingress_in_rules,
+    named_target, public_frontends, target,
 };
+pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
 pub use reasons::{RuleReason, rule_reasons};
 pub(crate) use rules::protocol_type;
 pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};

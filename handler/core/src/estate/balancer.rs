@@ -1,5 +1,6 @@
 //! Views of load balancers and public IP addresses: which address of a cluster is served to whom.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
@@ -33,6 +34,15 @@ pub struct FrontendPort {
     pub port: u16,
     /// `TCP`, `UDP` or `ALL`, in capitals.
     pub protocol: String,
+}
+
+impl fmt::Display for FrontendPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            0 => write!(f, "*/{}", self.protocol),
+            port => write!(f, "{port}/{}", self.protocol),
+        }
+    }
 }
 
 impl<'a> BalancerView<'a> {

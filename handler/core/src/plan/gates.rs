@@ -1,8 +1,9 @@
 //! What must be true before the switch, the one step that changes a running cluster's fate. Each gate answers with a wait
 //! that time or Azure ends, or with a finding that only a person ends.
 
+use super::ingress::{awaits_address, live_public_inbound};
 use super::writes::is_contradicted;
-use super::{Known, Wait, kubenet};
+use super::{Acceptance, Known, Wait, kubenet};
 use crate::blueprint::{Contribution, HubFacts, SpokeBlueprint, carries, carries_at_least, rule_collection_group_id};
 use crate::config::{Config, Hub, WorkloadEgress};
 use crate::estate::{ClusterView, Estate, at_rest, rule_collection_groups, text};
@@ -18,6 +19,8 @@ pub const ACCEPT_EGRESS_TAG: &str = "hubward-accept-egress";
 pub(super) struct Gates {
     pub(super) waits: Vec<Wait>,
     pub(super) findings: Vec<Finding>,
+    /// What an owner may accept so that a finding goes away.
+    pub(super) asks: Vec<Acceptance>,
 }
 
 /// Everything the gates look at.
@@ -162,7 +165,7 @@ fn rules_live(scene: &Scene<'_>, gates: &mut Gates) {
         .iter()
         .filter_map(|id| estate.get(id))
         .any(|group| !at_rest(group));
-    if !(live && settled) || moving {
+    if !(live && settled) || moving || awaits_address(scene.contribution, scene.known) {
         gates.waits.push(Wait::Rules);
     }
 }
@@ -305,37 +308,4 @@ fn workload_egress(scene: &Scene<'_>, gates: &mut Gates) {
             format!("Tag the cluster {ACCEPT_EGRESS_TAG}=required_only, or set workload_egress of the hub to rules or web."),
         ));
     }
-}
-
-/// Replies of a public frontend would take the default route to the firewall, which never saw the connection
-/// (Azure Firewall integrate-lb.md).
-fn live_public_inbound(scene: &Scene<'_>, gates: &mut Gates) {
-    let Some(id) = scene.cluster.load_balancer_id() else {
-        return;
-    };
-    if !scene.estate.knows(&id) {
-        gates.findings.push(Finding::blocking(
-            Code::LivePublicInbound,
-            format!("the load balancer {id} was not read, so it is not known what the switch would cut"),
-            "Let Hubward read the cluster's node resource group.",
-        ));
-        return;
-    }
-    let Some(balancer) = scene.estate.get(&id) else { return };
-    let rules = balancer
-        .pointer("/properties/loadBalancingRules")
-        .and_then(|v| v.as_array());
-    let Some(rule) = rules.and_then(|all| all.first()) else {
-        return;
-    };
-    gates.findings.push(Finding::blocking(
-        Code::LivePublicInbound,
-        format!(
-            "the public load balancer of {} serves {} ({} rules), and the switch would cut it",
-            scene.cluster.name(),
-            text(rule, "/name").unwrap_or("a frontend"),
-            rules.map_or(0, Vec::len)
-        ),
-        "Move the service behind the hub or to an internal load balancer first.",
-    ));
 }

@@ -1,7 +1,7 @@
 //! The guard: no step may lower a judgement of any cluster it can touch, nor stop or make doubtful any flow of one. It judges the estate after each step, so the
 //! order of the steps is checked and not trusted.
 
-use super::{Step, after};
+use super::{Step, Wait, after};
 use crate::estate::Estate;
 use crate::finding::{Code, Finding};
 use crate::proof::{FlowVerdict, Judgement};
@@ -12,6 +12,8 @@ pub(super) struct Judged {
     pub(super) cluster: String,
     pub(super) egress: Judgement,
     pub(super) flows: Vec<FlowVerdict>,
+    /// The frontends whose clients its owner does not want to lose.
+    pub(super) inbound: Vec<FlowVerdict>,
 }
 
 /// Keeps the steps up to the first that lowers something; that one and what follows are dropped, with a finding.
@@ -55,8 +57,17 @@ fn lowered(step: &Step, before: &[Judged], next: &[Judged]) -> Option<Finding> {
             .iter()
             .zip(&new.flows)
             .filter(|(old, new)| new.rank() < old.rank());
+        // A step that waits for an owner's word on just this cannot be written; the plan that is made after the word has no such
+        // wait, and is judged. A frontend is the same by its address: a step may open further ones.
+        let held = step.waits.contains(&Wait::Person {
+            code: Code::LivePublicInbound,
+        });
+        let cut = old.inbound.iter().filter(|_| !held).filter_map(|old| {
+            let new = new.inbound.iter().find(|new| new.destination() == old.destination())?;
+            (new.rank() < old.rank()).then_some((old, new))
+        });
         // A flow that certainly stops says more than one that may.
-        let (_, worst) = lost.min_by_key(|(_, new)| new.rank())?;
+        let (_, worst) = lost.chain(cut).min_by_key(|(_, new)| new.rank())?;
         Some(refuse(&new.cluster, "REACH", &worst.judgement()))
     })
 }

@@ -21,6 +21,8 @@ pub struct Known {
     pub word: Word,
     /// The address of the firewall that is reserved for the cluster, if any.
     pub reservation: Option<Reservation>,
+    /// True if the hub has looked for one and none was free.
+    pub no_address: bool,
 }
 
 /// What is known about the age of a cluster and of the installation.
@@ -74,6 +76,7 @@ impl Known {
             age,
             word: Word::default(),
             reservation: None,
+            no_address: false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod eligibility;
 mod gates;
 mod guard;
 mod hub;
+mod ingress;
 mod known;
 mod kubenet;
 mod neighbours;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Wait;
 use super::gates::{Gates, Scene, readiness};
-use crate::blueprint::{Contribution, contribution};
+use crate::blueprint::{Contribution, adopt_dnat, contribution};
 use crate::estate::{ClusterView, Kind};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
@@ -19,6 +19,21 @@ pub(super) struct Neighbour<'a> {
     pub(super) contribution: Contribution,
     /// True if it has a subnet in common with the cluster.
     pub(super) shares_subnet: bool,
+}
+
+impl<'a> Neighbour<'a> {
+    /// The scene with the neighbour in the place of the cluster.
+    pub(super) fn scene<'b>(&'b self, scene: &Scene<'b>) -> Scene<'b>
+    where
+        'a: 'b,
+    {
+        Scene {
+            id: self.id,
+            cluster: self.cluster,
+            contribution: &self.contribution,
+            ..*scene
+        }
+    }
 }
 
 /// The other clusters of the estate in the same network. One of which a subnet is not known is left out, and its interfaces
@@ -35,17 +50,14 @@ pub(super) fn neighbours<'a>(scene: &Scene<'a>) -> Vec<Neighbour<'a>> {
             let cluster = scene.estate.cluster(id)?;
             let subnets = cluster.subnets();
             subnets.iter().find(|s| s.parent().as_ref() == Some(vnet))?;
+            let hub = &scene.contribution.hub;
+            let mut contribution = contribution(scene.estate, scene.config, id, &cluster, hub, scene.facts)?;
+            // Its reservation is its own look's affair.
+            adopt_dnat(&mut contribution, scene.estate, scene.config, scene.hub);
             Some(Neighbour {
                 id,
                 cluster,
-                contribution: contribution(
-                    scene.estate,
-                    scene.config,
-                    id,
-                    &cluster,
-                    &scene.contribution.hub,
-                    scene.facts,
-                )?,
+                contribution,
                 shares_subnet: subnets.iter().any(|s| mine.contains(s)),
             })
         })
@@ -55,12 +67,7 @@ pub(super) fn neighbours<'a>(scene: &Scene<'a>) -> Vec<Neighbour<'a>> {
 /// What the neighbours of the subnets still to be switched are not ready for.
 pub(super) fn neighbour_gates(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], gates: &mut Gates) {
     for neighbour in neighbours.iter().filter(|n| n.shares_subnet) {
-        let theirs = readiness(&Scene {
-            id: neighbour.id,
-            cluster: neighbour.cluster,
-            contribution: &neighbour.contribution,
-            ..*scene
-        });
+        let theirs = readiness(&neighbour.scene(scene));
         if theirs.waits.contains(&Wait::Rules) {
             gates.findings.push(Finding::warning(
                 Code::SharedSubnet,
@@ -74,6 +81,7 @@ pub(super) fn neighbour_gates(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], g
         }
         gates.waits.extend(theirs.waits);
         gates.findings.extend(theirs.findings);
+        gates.asks.extend(theirs.asks);
     }
     strangers(scene, neighbours, gates);
 }

@@ -31,7 +31,7 @@ use crate::estate::{ClusterView, Estate, unsettled};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 use crate::names;
-use crate::proof::{Judgement, egress, flows};
+use crate::proof::{Judgement, egress, flows, inbound_flows};
 
 /// Why a cluster is unwired.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -353,6 +353,7 @@ impl<'a> Leaving<'a> {
                         cluster: stayer.cluster.name().to_owned(),
                         egress: egress(estate, site.hub, &site.facts, &stayer.cluster),
                         flows: of(&stayer.cluster, contribution),
+                        inbound: inbound_flows(estate, site.hub, &site.facts, &stayer.cluster),
                     });
                 }
             }
@@ -364,6 +365,7 @@ impl<'a> Leaving<'a> {
                     // Accepted: that is what leaving means.
                     egress: Judgement::Unknown { missing: Vec::new() },
                     flows: of(own, &contribution),
+                    inbound: Vec::new(),
                 });
             }
         }

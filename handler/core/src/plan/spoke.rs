@@ -14,10 +14,11 @@ use super::assumption::{PEERING, waits_over};
 use super::eligibility::{effective_mode, not_eligible, overlap, pod_overlap};
 use super::gates::{Gates, Scene, gates, reservations_of_switched, stopped_cluster};
 use super::guard::{Judged, guarded};
+use super::ingress::{self, accepted_losses, application_address, ingress_address};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::writes::{is_switch, peering, route_table, switch};
-use super::{Known, Plan, State, Step, Wait, Word, kubenet};
+use super::{Acceptance, Known, Plan, State, Step, Wait, Word, kubenet};
 use crate::blueprint::{
     Contribution, HubFacts, contribution, footprint, only_adds, prefixes_by_part, requirements,
     rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
@@ -27,7 +28,7 @@ use crate::estate::{ClusterView, Estate};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 use crate::names;
-use crate::proof::{Judgement, Proof, egress, flows, reach};
+use crate::proof::{Judgement, Proof, egress, flows, inbound_flows, reach};
 
 /// Plans the spoke of one cluster.
 #[must_use]
@@ -63,6 +64,7 @@ pub fn plan_spoke(estate: &Estate, config: &Config, id: &ResourceId, known: &Kno
         return plan.seal(estate);
     };
     release(estate, config, &facts, &mut contribution);
+    contribution.ingress = ingress_address(estate, config, hub, known, id);
     let scene = Scene {
         estate,
         config,
@@ -146,7 +148,8 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     findings.extend(kubenet::table_findings(scene));
     let (preparing, moving) = prepare(scene, &mut findings);
     let moving = [moving, switches(scene, &mut findings)].concat();
-    let gates = gate(scene, &neighbours, switched, &mut findings);
+    let (gates, asks) = gate(scene, &neighbours, switched, &mut findings);
+    plan.asks = asks;
     let mut steps = in_order(preparing, moving, &gates);
     let stopped = findings.iter().any(|f| f.is_blocking() && stops_everything(f.code));
     if stopped {
@@ -177,9 +180,12 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     }
     if plan.startable().next().is_some() || plan.contribution.is_some() {
         let hub = &scene.contribution.hub;
-        plan.footprint = Some(footprint(scene.id, &scene.cluster, hub, scene.blueprint));
+        let mut footprint = footprint(scene.id, &scene.cluster, hub, scene.blueprint);
+        ingress::leave_footprint(scene, &mut footprint);
+        plan.footprint = Some(footprint);
     }
     findings.extend(reservations(scene));
+    findings.extend(ingress::findings(scene));
     plan.findings.extend(findings);
 }
 
@@ -210,6 +216,7 @@ fn prepare(scene: &Scene<'_>, findings: &mut Vec<Finding>) -> (Vec<Step>, Vec<St
     }
     let (moving, still): (Vec<Step>, Vec<Step>) = route_table(scene).into_iter().partition(is_switch);
     steps.extend(still);
+    steps.extend(application_address(scene));
     (steps, moving)
 }
 
@@ -246,7 +253,12 @@ fn earlier(step: &Step) -> Wait {
 
 /// Gate: what every write that moves traffic waits for. A blocking finding of any part of the spoke holds all of it, because half a
 /// cluster behind the hub keeps neither promise.
-fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, findings: &mut Vec<Finding>) -> Vec<Wait> {
+fn gate(
+    scene: &Scene<'_>,
+    neighbours: &[Neighbour<'_>],
+    switched: bool,
+    findings: &mut Vec<Finding>,
+) -> (Vec<Wait>, Vec<Acceptance>) {
     let mut all = if switched {
         reservations_of_switched(scene)
     } else {
@@ -258,6 +270,7 @@ fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, finding
     let Gates {
         mut waits,
         findings: gate_findings,
+        mut asks,
     } = all;
     findings.extend(gate_findings);
     // What a person has to end is not looked at again and again.
@@ -268,7 +281,9 @@ fn gate(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], switched: bool, finding
     waits.extend(people.map(|f| Wait::Person { code: f.code }));
     waits.sort();
     waits.dedup();
-    waits
+    asks.sort();
+    asks.dedup();
+    (waits, asks)
 }
 
 fn is_switched(scene: &Scene<'_>) -> bool {
@@ -316,20 +331,22 @@ fn state(
 }
 
 fn judge_all(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate) -> Vec<Judged> {
-    let judged = |cluster: &ClusterView<'_>, contribution: &Contribution| Judged {
-        cluster: cluster.name().to_owned(),
-        egress: egress(estate, scene.hub, scene.facts, cluster),
-        flows: flows(
-            estate,
-            scene.hub,
-            scene.facts,
-            cluster,
-            &requirements(contribution, scene.hub),
-        ),
+    let judged = |of: &Scene<'_>| {
+        let lost = accepted_losses(of);
+        let inbound = inbound_flows(estate, of.hub, of.facts, &of.cluster);
+        let requirements = requirements(of.contribution, of.hub);
+        Judged {
+            cluster: of.cluster.name().to_owned(),
+            egress: egress(estate, of.hub, of.facts, &of.cluster),
+            flows: flows(estate, of.hub, of.facts, &of.cluster, &requirements),
+            inbound: inbound
+                .into_iter()
+                .filter(|flow| !lost.contains(flow.destination()))
+                .collect(),
+        }
     };
-    let own = judged(&scene.cluster, scene.contribution);
-    let theirs = neighbours.iter().map(|n| judged(&n.cluster, &n.contribution));
-    [own].into_iter().chain(theirs).collect()
+    let theirs = neighbours.iter().map(|n| judged(&n.scene(scene)));
+    [judged(scene)].into_iter().chain(theirs).collect()
 }
 
 fn judge(scene: &Scene<'_>) -> Proof {

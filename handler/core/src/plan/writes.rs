@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::gates::Scene;
+use super::ingress::accepted_losses;
 use super::{AcceptedLoss, Step, Wait, comparable, kubenet};
 use crate::blueprint::{PeeringSide, SubnetAttachment, leads_alike, rival};
 use crate::config::WorkloadEgress;
@@ -258,6 +259,9 @@ fn losses_of_a_switch(scene: &Scene<'_>) -> Vec<AcceptedLoss> {
     let mut accepts = vec![AcceptedLoss::OpenConnections];
     if scene.hub.workload_egress != WorkloadEgress::Web {
         accepts.push(AcceptedLoss::NotInRules);
+    }
+    if !accepted_losses(scene).is_empty() {
+        accepts.push(AcceptedLoss::PublicInbound);
     }
     accepts
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::matching::{Match, application_match, may_come_from, network_match, sender_ranges};
 use super::translation::Untranslated;
 use crate::blueprint::Destination;
-use crate::config::Hub;
-use crate::estate::{Estate, policy_chain, text};
+use crate::config::{Hub, IpProtocol};
+use crate::estate::{Estate, FrontendPort, policy_chain, strings, text};
 
 /// The firewall's rules in the order of evaluation.
 #[derive(Clone, Debug)]
@@ -167,6 +167,56 @@ impl Firewall {
             || Verdict::Stopped("no rule allows it, and the firewall denies what no rule allows".to_owned()),
             Verdict::Unsure,
         )
+    }
+
+    /// Why a network rule stops what a DNAT rule lets through. DNAT brings its own permission, which only an explicit denial
+    /// takes back (Azure Firewall FAQ).
+    pub(super) fn denies_translated(&self, rule: &Value, target: Ipv4Addr, port: &FrontendPort) -> Option<Verdict> {
+        let protocol = match port.protocol.as_str() {
+            "TCP" => IpProtocol::Tcp,
+            "UDP" => IpProtocol::Udp,
+            _ => IpProtocol::Any,
+        };
+        let destination = Destination::Network {
+            target: target.to_string(),
+            protocol,
+            port: port.port.to_string(),
+        };
+        let clients = strings(rule, "/sourceAddresses");
+        let networks = clients.iter().filter_map(|text| {
+            let address = || text.parse::<Ipv4Addr>().map(Ipv4Net::from);
+            text.parse::<Ipv4Net>().or_else(|_| address()).ok()
+        });
+        let denied = networks.filter_map(|source| {
+            let flow = Flow {
+                source,
+                destination: &destination,
+            };
+            self.denied_by_network_rule(&flow)
+        });
+        denied.min_by_key(Verdict::rank)
+    }
+
+    /// The answer of the network rules alone, if it is a denial.
+    fn denied_by_network_rule(&self, flow: &Flow<'_>) -> Option<Verdict> {
+        for collection in &self.network {
+            for rule in &collection.rules {
+                let named = || {
+                    format!(
+                        "rule {} of {}",
+                        text(&rule.body, "/name").unwrap_or_default(),
+                        collection.name
+                    )
+                };
+                match (network_match(self.dns_proxy, &rule.body, flow), collection.deny) {
+                    (Match::No, _) | (Match::Maybe, false) => {}
+                    (Match::Yes, false) => return None,
+                    (Match::Yes, true) => return Some(Verdict::Stopped(format!("{} denies it", named()))),
+                    (Match::Maybe, true) => return Some(Verdict::Unsure(format!("{} may deny it", named()))),
+                }
+            }
+        }
+        None
     }
 
     fn add_group(&mut self, level: usize, group_name: &str, group: &Value) {

@@ -3,6 +3,7 @@
 
 mod egress;
 mod firewall;
+mod inbound;
 mod matching;
 mod path;
 mod reach;
@@ -17,6 +18,7 @@ use time::OffsetDateTime;
 
 pub use egress::egress;
 pub use firewall::{Firewall, Flow, Verdict};
+pub(crate) use inbound::{inbound_flows, leads_in};
 pub(crate) use matching::covers;
 pub(crate) use path::obstacle;
 pub use reach::reach;

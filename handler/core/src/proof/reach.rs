@@ -4,6 +4,7 @@ use ipnet::Ipv4Net;
 
 use super::Judgement;
 use super::firewall::{Firewall, Flow, Verdict};
+use super::inbound::led_in;
 use super::matching::address_range;
 use super::path::{Obstacle, obstacle};
 use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
@@ -31,10 +32,11 @@ pub fn reach(
         let doubt = estate.subnet(&subnet).and_then(|s| outbound_doubt(estate, &s));
         missing.extend(doubt.map(|doubt| format!("all flows of subnet {}: {doubt}", subnet.name())));
     }
+    let led_in = led_in(estate, hub, facts, cluster);
     if ways.is_empty() {
         missing.push("the cluster's pools and their subnets".to_owned());
     }
-    for flow in &flows {
+    for flow in flows.iter().chain(&led_in) {
         match &flow.verdict {
             Verdict::Allowed(_) => {}
             // The subnet is in the list already, once for all its flows.
@@ -46,9 +48,10 @@ pub fn reach(
     match (missing.is_empty(), estate.oldest_read()) {
         (true, Some(oldest_read)) => Judgement::Holds {
             witness: format!(
-                "{} required flows of {} destinations pass{}",
+                "{} required flows of {} destinations pass{}{}",
                 flows.len(),
                 requirements.len(),
+                clients(led_in.len()),
                 not_judged(estate, hub)
             ),
             oldest_read,
@@ -57,7 +60,15 @@ pub fn reach(
     }
 }
 
-/// What becomes of one requirement from one subnet.
+fn clients(led_in: usize) -> String {
+    match led_in {
+        0 => String::new(),
+        1 => ", and clients get answers at 1 frontend".to_owned(),
+        more => format!(", and clients get answers at {more} frontends"),
+    }
+}
+
+/// What becomes of one requirement from one subnet, or of the clients of one frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct FlowVerdict {
     /// The requirement as people read it.
@@ -68,6 +79,21 @@ pub(crate) struct FlowVerdict {
 }
 
 impl FlowVerdict {
+    /// What becomes of the clients of a frontend: `ADDRESS:PORT/PROTOCOL`.
+    pub(super) fn inbound(frontend: String, way: Vec<String>, verdict: Verdict) -> Self {
+        let hops = ["clients".to_owned()].into_iter().chain(way).collect();
+        Self {
+            requirement: frontend,
+            hops,
+            verdict,
+        }
+    }
+
+    /// What is to be reached.
+    pub(crate) fn destination(&self) -> &str {
+        &self.requirement
+    }
+
     /// The verdict's rank: a change must not lower it.
     pub(crate) fn rank(&self) -> u8 {
         self.verdict.rank()

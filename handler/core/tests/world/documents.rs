@@ -235,3 +235,38 @@ pub fn security_group(group: &ResourceId) -> Value {
         },
     })
 }
+
+/// A static public address.
+pub fn public_ip(id: &ResourceId, address: &str) -> Value {
+    json!({
+        "id": id.as_str(), "name": id.name(), "etag": ETAG, "location": "westeurope",
+        "type": "Microsoft.Network/publicIPAddresses",
+        "sku": {"name": "Standard", "tier": "Regional"},
+        "properties": {
+            "provisioningState": "Succeeded", "ipAddress": address,
+            "publicIPAllocationMethod": "Static", "publicIPAddressVersion": "IPv4",
+        },
+    })
+}
+
+/// Adds a frontend with a rule for each port to a load balancer, as AKS does for a service.
+pub fn add_frontend(balancer: &mut Value, frontend: &ResourceId, properties: Value, ports: &[u16]) {
+    let add = |balancer: &mut Value, list: &str, item: Value| {
+        if !balancer["properties"][list].is_array() {
+            balancer["properties"][list] = json!([]);
+        }
+        balancer["properties"][list].as_array_mut().unwrap().push(item);
+    };
+    let front = json!({"id": frontend.as_str(), "name": frontend.name(), "etag": ETAG, "properties": properties});
+    add(balancer, "frontendIPConfigurations", front);
+    for port in ports {
+        let rule = json!({
+            "name": format!("{}-TCP-{port}", frontend.name()), "etag": ETAG,
+            "properties": {
+                "provisioningState": "Succeeded", "protocol": "Tcp", "frontendPort": port, "backendPort": port,
+                "frontendIPConfiguration": {"id": frontend.as_str()}, "enableFloatingIP": true,
+            },
+        });
+        add(balancer, "loadBalancingRules", rule);
+    }
+}

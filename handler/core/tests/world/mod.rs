@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use hubward_core::blueprint::{self, Contribution, HubFacts, Reservations, hub_facts};
 use hubward_core::config::{Config, Hub};
 use hubward_core::estate::Estate;
-use hubward_core::finding::Code;
+use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, Plan, after, plan_hub, plan_spoke};
+use hubward_core::plan::{Age, Known, Plan, Reservation, after, plan_hub, plan_spoke};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -139,6 +139,49 @@ impl World {
         self
     }
 
+    /// Attaches further addresses to the firewall: 203.0.113.31 and on, `hub-ingress-1` and on.
+    pub fn attach(&mut self, count: u8) {
+        for number in 1..=count {
+            let address = id("hub", &format!("publicIPAddresses/hub-ingress-{number}"));
+            self.put(
+                &address,
+                documents::public_ip(&address, &format!("203.0.113.{}", 30 + number)),
+            );
+            self.edit(&id("hub", "azureFirewalls/hub-firewall"), |firewall| {
+                let all = firewall["properties"]["ipConfigurations"].as_array_mut().unwrap();
+                all.push(json!({
+                    "name": format!("ingress-{number}"),
+                    "properties": {"provisioningState": "Succeeded", "publicIPAddress": {"id": address.as_str()}},
+                }));
+            });
+        }
+    }
+
+    /// A service behind a public frontend of the cluster. Its security group lets clients in.
+    pub fn serve(&mut self, spoke: &str, name: &str, frontend: &str, address: &str, ports: &[u16]) {
+        let group = documents::node_group(spoke, name);
+        let public = id(&group, &format!("publicIPAddresses/kubernetes-{frontend}"));
+        self.put(&public, documents::public_ip(&public, address));
+        self.serve_at(spoke, name, frontend, &public, ports);
+    }
+
+    /// As [`World::serve`], behind an address that exists.
+    pub fn serve_at(&mut self, spoke: &str, name: &str, frontend: &str, public: &ResourceId, ports: &[u16]) {
+        let balancer = load_balancer(spoke, name);
+        let front = balancer.child("frontendIPConfigurations", frontend);
+        self.edit(&balancer, |b| {
+            documents::add_frontend(b, &front, json!({"publicIPAddress": {"id": public.as_str()}}), ports);
+        });
+        self.let_in(spoke);
+    }
+
+    /// The security group of the nodes lets everybody in.
+    pub fn let_in(&mut self, spoke: &str) {
+        self.edit(&security_group(spoke, "nodes"), |group| {
+            group["properties"]["securityRules"][0]["properties"]["access"] = json!("Allow");
+        });
+    }
+
     pub fn put(&mut self, id: &ResourceId, body: Value) {
         self.estate.insert(id.clone(), Some(body), READ);
     }
@@ -217,8 +260,33 @@ impl World {
         clusters.iter().map(|id| (id.clone(), self.contribution(id))).collect()
     }
 
+    /// What the ledger would tell of the cluster.
+    pub fn known(&self, cluster: &ResourceId) -> Known {
+        let mut known = known();
+        known.reservation = self.reservations.of(cluster).map(|(ip, reserved)| Reservation {
+            address: reserved.address.clone(),
+            ip,
+        });
+        known.no_address = self.reservations.unserved.contains(cluster);
+        known
+    }
+
+    /// Gives out addresses as the look at the hub does, and returns what it found.
+    pub fn assign(&mut self, contributions: &BTreeMap<ResourceId, Contribution>) -> Vec<Finding> {
+        let (reservations, findings) = blueprint::assign(
+            &self.estate,
+            &self.config,
+            &self.config.hubs["main"],
+            contributions,
+            &self.reservations,
+            READ,
+        );
+        self.reservations = reservations;
+        findings
+    }
+
     pub fn plan(&self, cluster: &ResourceId) -> Plan {
-        plan_spoke(&self.estate, &self.config, cluster, &known())
+        plan_spoke(&self.estate, &self.config, cluster, &self.known(cluster))
     }
 
     pub fn plan_hub(&self, contributions: &BTreeMap<ResourceId, Contribution>) -> Plan {
@@ -260,7 +328,9 @@ impl World {
             let plan = self.plan(cluster);
             let mut written = self.start(&plan);
             if let Some(contribution) = plan.contribution.filter(|_| written == 0 || !plan.waits.is_empty()) {
-                let hub = self.plan_hub(&[(cluster.clone(), contribution)].into());
+                let contributions = [(cluster.clone(), contribution)].into();
+                self.assign(&contributions);
+                let hub = self.plan_hub(&contributions);
                 written += self.start(&hub);
             }
             if written == 0 {

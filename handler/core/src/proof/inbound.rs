@@ -1,0 +1,236 @@
+//! The way in: from a client on the internet to a frontend of the cluster and back, directly or through the firewall's DNAT.
+//!
+//! The firewall changes the source of what it leads in: to a public frontend it is the egress address, to an internal one its
+//! own (Azure Firewall integrate-lb.md). The reply must go back to exactly that address by the way on which it came, so the
+//! routes of every subnet with nodes are asked; whether a program listens there is not judged.
+
+use std::net::Ipv4Addr;
+
+use super::Verdict;
+use super::firewall::Firewall;
+use super::matching::covers;
+use super::path::obstacle;
+use super::reach::FlowVerdict;
+use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
+use super::security::inbound_verdict;
+use crate::blueprint::{HubFacts, Served, all_frontends};
+use crate::config::Hub;
+use crate::estate::{ClusterView, DnatRule, Estate, FrontendPort, dnat_rules, text, unsettled};
+use crate::ids::ResourceId;
+
+/// Every port of every frontend that serves somebody, with what becomes of its clients: the better of both ways in.
+pub(crate) fn inbound_flows(
+    estate: &Estate,
+    hub: &Hub,
+    facts: &HubFacts,
+    cluster: &ClusterView<'_>,
+) -> Vec<FlowVerdict> {
+    let scene = Scene::of(estate, hub, facts, cluster);
+    each(&all_frontends(estate, cluster))
+        .map(|(frontend, port)| {
+            let through = scene.through_firewall(frontend, port);
+            let direct = frontend.public.then(|| scene.direct());
+            // Of two equal ones the last is taken: the way through the firewall says more.
+            let best = [direct, through.map(|(_, verdict)| verdict)];
+            let best = best.into_iter().flatten().max_by_key(Verdict::rank);
+            let nobody = || Verdict::Stopped("no way leads in".to_owned());
+            FlowVerdict::inbound(frontend.at(port), Vec::new(), best.unwrap_or_else(nobody))
+        })
+        .collect()
+}
+
+/// The ports of frontends to which the firewall leads: what clients are promised.
+pub(super) fn led_in(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterView<'_>) -> Vec<FlowVerdict> {
+    let scene = Scene::of(estate, hub, facts, cluster);
+    each(&all_frontends(estate, cluster))
+        .filter_map(|(frontend, port)| {
+            let (rule, verdict) = scene.through_firewall(frontend, port)?;
+            Some(FlowVerdict::inbound(frontend.at(port), vec![rule], verdict))
+        })
+        .collect()
+}
+
+/// True if a DNAT rule that is in force leads to this port of the frontend.
+pub(crate) fn leads_in(estate: &Estate, hub: &Hub, frontend: &Served, port: &FrontendPort) -> bool {
+    dnat_rules(estate, hub).iter().any(|rule| {
+        leads_to(rule, frontend, port) && unsettled(rule.document).is_none() && is_attached(estate, hub, rule)
+    })
+}
+
+fn each(frontends: &[Served]) -> impl Iterator<Item = (&Served, &FrontendPort)> {
+    frontends
+        .iter()
+        .flat_map(|frontend| frontend.ports.iter().map(move |port| (frontend, port)))
+}
+
+fn leads_to(rule: &DnatRule<'_>, frontend: &Served, port: &FrontendPort) -> bool {
+    let address = text(rule.body, "/translatedAddress").and_then(|t| t.parse::<Ipv4Addr>().ok());
+    let number = text(rule.body, "/translatedPort").and_then(|t| t.parse::<u16>().ok());
+    let all = |text: &str| text.eq_ignore_ascii_case("Any") || text.eq_ignore_ascii_case("All");
+    let protocol = rule
+        .protocols()
+        .iter()
+        .any(|p| p.eq_ignore_ascii_case(&port.protocol) || all(p) || all(&port.protocol));
+    address.is_some() && address == frontend.address && (port.port == 0 || number == Some(port.port)) && protocol
+}
+
+/// True if one of the firewall's addresses is taken by the rule; an address that was not read is not said to be another.
+fn is_attached(estate: &Estate, hub: &Hub, rule: &DnatRule<'_>) -> bool {
+    let attached = estate
+        .firewall(&hub.firewall)
+        .map(|f| f.public_ips())
+        .unwrap_or_default();
+    attached.iter().any(|id| {
+        let address = estate.get(id).and_then(crate::estate::public_address);
+        address.is_none_or(|address| rule.destinations().iter().any(|text| covers(text, address)))
+    })
+}
+
+/// What the way in depends on beside the frontend.
+struct Scene<'a> {
+    estate: &'a Estate,
+    hub: &'a Hub,
+    facts: &'a HubFacts,
+    firewall: Firewall,
+    rules: Vec<DnatRule<'a>>,
+    subnets: Vec<(ResourceId, Result<Vec<Interval>, String>)>,
+}
+
+impl<'a> Scene<'a> {
+    fn of(estate: &'a Estate, hub: &'a Hub, facts: &'a HubFacts, cluster: &ClusterView<'_>) -> Self {
+        let subnets = cluster.subnets().into_iter().map(|id| {
+            let cut = routes_of(estate, &id);
+            (id, cut)
+        });
+        Self {
+            estate,
+            hub,
+            facts,
+            firewall: Firewall::read(estate, hub),
+            rules: dnat_rules(estate, hub),
+            subnets: subnets.collect(),
+        }
+    }
+
+    /// What becomes of clients that call the frontend's own address.
+    fn direct(&self) -> Verdict {
+        self.worst(|_, cut| {
+            let astray = cut.iter().find(|interval| {
+                let is_return = interval.first == interval.last && interval.first == self.facts.egress_ip;
+                interval.is_public() && !is_return && interval.next_hop != NextHop::Internet
+            });
+            astray.map_or_else(
+                || Verdict::Allowed("directly".to_owned()),
+                |interval| answer_astray("clients", interval),
+            )
+        })
+    }
+
+    /// What becomes of clients that the firewall leads in, with the rule that does; `None` if none does.
+    fn through_firewall(&self, frontend: &Served, port: &FrontendPort) -> Option<(String, Verdict)> {
+        let target = frontend.address?;
+        let led = self.rules.iter().filter(|rule| leads_to(rule, frontend, port));
+        let judged = led.map(|rule| {
+            (
+                format!("DNAT rule {}", rule.name()),
+                self.through(rule, frontend, target, port),
+            )
+        });
+        judged.max_by_key(|(_, verdict)| verdict.rank())
+    }
+
+    fn through(&self, rule: &DnatRule<'_>, frontend: &Served, target: Ipv4Addr, port: &FrontendPort) -> Verdict {
+        if let Some(state) = unsettled(rule.document) {
+            return Verdict::Unsure(format!("the rules of {} are {state}", rule.group.name()));
+        }
+        if !is_attached(self.estate, self.hub, rule) {
+            return Verdict::Stopped("the firewall does not have the address that the rule takes".to_owned());
+        }
+        if let Some(denied) = self.firewall.denies_translated(rule.body, target, port) {
+            return denied;
+        }
+        let (source, back) = if frontend.public {
+            (self.facts.egress_ip, self.back_to_egress())
+        } else {
+            (self.facts.firewall_ip, self.back_to_firewall())
+        };
+        let guarded = self.worst(|id, _| inbound_verdict(self.estate, id, source, frontend.public, port));
+        if guarded.rank() < back.rank() { guarded } else { back }
+    }
+
+    /// Replies of a public frontend must leave on the load balancer's own connection: by a route to the internet.
+    fn back_to_egress(&self) -> Verdict {
+        let egress = self.facts.egress_ip;
+        self.worst(
+            |_, cut| match cut.iter().find(|i| i.first <= egress && egress <= i.last) {
+                Some(interval) if interval.next_hop == NextHop::Internet => {
+                    Verdict::Allowed("the return route".to_owned())
+                }
+                Some(interval) => answer_astray(&egress.to_string(), interval),
+                None => Verdict::Unsure(format!("no route leads to {egress}")),
+            },
+        )
+    }
+
+    /// Replies of an internal frontend must reach the firewall by the peering.
+    fn back_to_firewall(&self) -> Verdict {
+        let firewall = self.facts.firewall_ip;
+        let peered = NextHop::Peered(self.hub.virtual_network.clone());
+        self.worst(|id, cut| {
+            let prefixes = self.estate.subnet(id).map(|s| s.prefixes()).unwrap_or_default();
+            let obstacle = id
+                .parent()
+                .and_then(|vnet| obstacle(self.estate, self.hub, self.facts, &vnet, &prefixes));
+            if let Some(obstacle) = obstacle {
+                return obstacle.verdict();
+            }
+            match cut.iter().find(|i| i.first <= firewall && firewall <= i.last) {
+                Some(interval) if interval.next_hop == peered => Verdict::Allowed("the peering".to_owned()),
+                Some(interval) => answer_astray(&firewall.to_string(), interval),
+                None => Verdict::Unsure(format!("no route leads to {firewall}")),
+            }
+        })
+    }
+
+    /// The worst answer of the cluster's subnets: any of them may get the connection.
+    fn worst(&self, judge: impl Fn(&ResourceId, &[Interval]) -> Verdict) -> Verdict {
+        self.subnets
+            .iter()
+            .map(|(id, cut)| match cut {
+                Ok(cut) => judge(id, cut),
+                Err(reason) => Verdict::Unsure(reason.clone()),
+            })
+            .min_by_key(Verdict::rank)
+            .unwrap_or_else(|| Verdict::Unsure("the cluster's subnets are not known".to_owned()))
+    }
+}
+
+fn answer_astray(to: &str, interval: &Interval) -> Verdict {
+    let reason = format!(
+        "the reply to {to} takes {}, not the way the request came",
+        interval.route
+    );
+    match interval.next_hop {
+        NextHop::Gateway | NextHop::Unreadable(_) => Verdict::Unsure(reason),
+        NextHop::Local | NextHop::Peered(_) | NextHop::Internet | NextHop::Appliance(_) | NextHop::Dropped => {
+            Verdict::Stopped(reason)
+        }
+    }
+}
+
+/// The effective routes of a subnet, or why they are not known.
+fn routes_of(estate: &Estate, id: &ResourceId) -> Result<Vec<Interval>, String> {
+    let subnet = estate
+        .subnet(id)
+        .ok_or_else(|| format!("the subnet {id} was not read"))?;
+    let vnet_id = id.parent().ok_or_else(|| format!("{id} has no virtual network"))?;
+    let vnet = estate
+        .vnet(&vnet_id)
+        .ok_or_else(|| format!("the virtual network {vnet_id} was not read"))?;
+    let attached = subnet.route_table();
+    let table = attached_table(estate, attached.as_ref())?;
+    if let Some(doubt) = doubt(&subnet, &vnet_id, &vnet, table) {
+        return Err(doubt);
+    }
+    intervals(&vnet, table).map_err(|reasons| reasons.join("; "))
+}
