@@ -1,0 +1,265 @@
+//! Clients on the internet: who gets in, by which address, and that nobody who is served today is cut off unasked. Packets are
+//! walked through what exists in the simulated Azure.
+#![allow(clippy::unwrap_used, reason = "a run that cannot be set up has failed")]
+
+use std::net::Ipv4Addr;
+
+use azure_sim::walk::{Inbound, Outcome, Protocol};
+use azure_sim::{Exposure, World};
+use scenarios::{Cluster, Rig, Setup};
+use serde_json::{Value, json};
+
+const SEEDS: [u64; 3] = [1, 7, 424_242];
+const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+const STRANGER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 7);
+
+#[tokio::test(start_paused = true)]
+async fn provided_a_client_comes_in_by_the_reserved_address_and_gets_its_answer() {
+    for seed in SEEDS {
+        let mut rig = Rig::with(provided(seed, 2)).await;
+        let clusters = rig.wire_clusters(1).await;
+        rig.assert_all_wired(&clusters).await;
+        let cluster = &clusters[0];
+        let own = application_address(&rig);
+        serve(&mut rig, cluster, &Exposure::at("web", &[443], &own));
+        let egress = rig.egress_address();
+        assert_eq!(walk(&rig, CLIENT, ingress(1), 443), Ok(egress), "seed {seed}");
+        assert!(
+            walk(&rig, STRANGER, ingress(1), 443).is_err(),
+            "seed {seed}: not a source"
+        );
+        assert!(
+            walk(&rig, CLIENT, ingress(2), 443).is_err(),
+            "seed {seed}: reserved for nobody"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_return_route_the_same_client_gets_no_answer() {
+    let mut rig = Rig::with(provided(1, 1)).await;
+    let clusters = rig.wire_clusters(1).await;
+    let own = application_address(&rig);
+    serve(&mut rig, &clusters[0], &Exposure::at("web", &[443], &own));
+    assert!(walk(&rig, CLIENT, ingress(1), 443).is_ok());
+    let table = rig.route_table_of(&clusters[0]);
+    let document = rig.document(&table);
+    let routes = document["properties"]["routes"].as_array().unwrap();
+    let back = routes
+        .iter()
+        .find(|r| r["properties"]["nextHopType"] == "Internet")
+        .unwrap();
+    let path = format!(
+        "{table}/routes/{}?api-version=2025-05-01",
+        back["name"].as_str().unwrap()
+    );
+    let mut elsewhere = rig.azure.lock().clone();
+    let now = rig.now();
+    let gone = elsewhere.person_request(http::Method::DELETE, &path, None, now);
+    assert!(gone.status().is_success(), "{gone:?}");
+    elsewhere.advance(now + std::time::Duration::from_secs(120));
+    let Err(why) = outcome(&elsewhere, CLIENT, ingress(1), 443) else {
+        panic!("the reply found its way without the return route")
+    };
+    assert!(why.contains("asymmetric"), "{why}");
+    assert!(
+        walk(&rig, CLIENT, ingress(1), 443).is_ok(),
+        "the other Azure still has it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn managed_hubward_makes_the_addresses_and_attaches_them_in_few_updates() {
+    for seed in &SEEDS[..2] {
+        let setup = opened(Setup::seeded(*seed)).setting("HUBWARD__hubs__main__ingress__addresses", "managed");
+        let mut rig = Rig::with(setup).await;
+        let clusters = rig.wire_clusters(3).await;
+        rig.assert_all_wired(&clusters).await;
+        let hub = rig.azure.lock().world().hub.clone();
+        let firewall = rig.document(&hub.firewall);
+        let attached = firewall["properties"]["ipConfigurations"].as_array().unwrap();
+        assert_eq!(
+            attached.len(),
+            5,
+            "seed {seed}: its own, one for each cluster, one to spare: {firewall}"
+        );
+        let attaching = writes_of(&rig, &hub.firewall);
+        assert!(
+            attaching <= 2,
+            "seed {seed}: {attaching} updates of the firewall for its addresses"
+        );
+        let mut targets: Vec<String> = dnat(&rig)
+            .iter()
+            .map(|rule| rule["translatedAddress"].as_str().unwrap().to_owned())
+            .collect();
+        targets.sort();
+        targets.dedup();
+        assert_eq!((dnat(&rig).len(), targets.len()), (6, 3), "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_sources_addresses_are_reserved_and_nothing_opens() {
+    let mut setup = provided(1, 1);
+    setup.settings.clear();
+    let setup = setup.setting("HUBWARD__hubs__main__ingress__addresses", "provided");
+    let mut rig = Rig::with(setup).await;
+    let clusters = rig.wire_clusters(1).await;
+    rig.assert_all_wired(&clusters).await;
+    assert!(dnat(&rig).is_empty());
+    let report = rig.report(&clusters[0].key).await.unwrap();
+    let told: Vec<&str> = report.findings.iter().map(|f| f.message.as_str()).collect();
+    assert!(
+        told.contains(&"203.0.113.31 is reserved for aks-01, and nothing is opened, because nobody may come in"),
+        "{told:#?}"
+    );
+    let own = application_address(&rig);
+    serve(&mut rig, &clusters[0], &Exposure::at("web", &[443], &own));
+    assert!(walk(&rig, CLIENT, ingress(1), 443).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_internal_load_balancer_named_by_the_tag_is_the_target() {
+    let mut rig = Rig::with(provided(1, 1)).await;
+    let cluster = rig.create_cluster(1);
+    rig.settle().await;
+    let address = serve(&mut rig, &cluster, &Exposure::internal("web", &[443], None));
+    tag(&mut rig, &cluster, "hubward-ingress-target", &address.to_string());
+    rig.settle().await;
+    let report = rig.report(&cluster.key).await.unwrap();
+    assert_eq!(rig.state(&cluster).await, "wired", "{report:#?}");
+    assert!(
+        dnat(&rig)
+            .iter()
+            .all(|rule| rule["translatedAddress"] == address.to_string())
+    );
+    let firewall = Ipv4Addr::new(10, 0, 0, 4);
+    assert_eq!(walk(&rig, CLIENT, ingress(1), 443), Ok(firewall));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_frontend_stops_the_switch_until_its_owner_accepts() {
+    for seed in SEEDS {
+        let mut rig = Rig::with(provided(seed, 1)).await;
+        let cluster = rig.create_cluster(1);
+        let id = cluster.id.clone();
+        rig.run_until("the cluster is there", |stage| {
+            let document = stage.document(&id);
+            document.is_ok_and(|c| c["properties"]["provisioningState"] == "Succeeded")
+        })
+        .await;
+        let old = serve(&mut rig, &cluster, &Exposure::public("web", &[443]));
+        rig.settle().await;
+        let state = rig.state(&cluster).await;
+        assert_eq!(state, "prepared", "seed {seed}");
+        assert!(walk(&rig, CLIENT, old, 443).is_ok(), "seed {seed}: still served");
+        tag(&mut rig, &cluster, "hubward-accept-inbound", &format!("{old}:443"));
+        rig.settle().await;
+        rig.assert_all_wired(&[cluster]).await;
+        assert!(
+            walk(&rig, CLIENT, old, 443).is_err(),
+            "seed {seed}: that is what was accepted"
+        );
+    }
+}
+
+fn provided(seed: u64, addresses: u8) -> Setup {
+    let world = World::one_hub().with_ingress_addresses(addresses);
+    opened(Setup {
+        world,
+        ..Setup::seeded(seed)
+    })
+}
+
+fn opened(setup: Setup) -> Setup {
+    setup.setting("HUBWARD__hubs__main__ingress__sources", "[\"192.0.2.0/24\"]")
+}
+
+/// The address of the firewall with this number in `World::with_ingress_addresses`.
+fn ingress(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(203, 0, 113, 30 + number)
+}
+
+fn application_address(rig: &Rig) -> String {
+    let mut all = rig.ids_of("Microsoft.Network/publicIPAddresses");
+    all.retain(|id| id.contains("/hubward-app-"));
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+/// Exposes a service; the person gives the cluster's control plane the right to the address if it has none.
+fn serve(rig: &mut Rig, cluster: &Cluster, exposure: &Exposure) -> Ipv4Addr {
+    let now = rig.now();
+    let mut azure = rig.azure.lock();
+    match azure.expose(&cluster.id, exposure) {
+        Ok(address) => address,
+        Err(azure_sim::PendingService::NoRights { address, .. }) => {
+            let document = azure.document(&cluster.id).unwrap();
+            let path = format!(
+                "{address}/providers/Microsoft.Authorization/roleAssignments/0d5a0a1f-6d41-4b1c-8f4e-6e0c7a4b9a01?api-version=2022-04-01"
+            );
+            let subscription = azure.world().subscription.clone();
+            let body = json!({"properties": {
+                "roleDefinitionId": format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7"),
+                "principalId": document["identity"]["principalId"], "principalType": "ServicePrincipal",
+            }});
+            let given = azure.person_request(http::Method::PUT, &path, Some(body), now);
+            assert!(given.status().is_success(), "{given:?}");
+            azure.expose(&cluster.id, exposure).unwrap()
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn tag(rig: &mut Rig, cluster: &Cluster, name: &str, value: &str) {
+    let mut body = rig.document(&cluster.id);
+    body["tags"][name] = json!(value);
+    let now = rig.now();
+    let path = format!("{}?api-version=2025-05-01", cluster.id);
+    let answer = rig
+        .azure
+        .lock()
+        .person_request(http::Method::PUT, &path, Some(body), now);
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+fn walk(rig: &Rig, client: Ipv4Addr, to: Ipv4Addr, port: u16) -> Result<Ipv4Addr, String> {
+    outcome(&rig.azure.lock(), client, to, port)
+}
+
+/// The source that the node sees, or where and why the packet or its reply was lost.
+fn outcome(azure: &azure_sim::Azure, client: Ipv4Addr, to: Ipv4Addr, port: u16) -> Result<Ipv4Addr, String> {
+    let packet = Inbound {
+        client,
+        to,
+        port,
+        protocol: Protocol::Tcp,
+    };
+    match azure.walk_inbound(&packet).outcome {
+        Outcome::Reached { seen_from } => Ok(seen_from),
+        Outcome::Dropped { at, why } => Err(format!("{at}: {why}")),
+    }
+}
+
+/// The DNAT rules of ours.
+fn dnat(rig: &Rig) -> Vec<Value> {
+    let group = rig.document(&rig.our_group());
+    let collections = group["properties"]["ruleCollections"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    collections
+        .iter()
+        .filter(|c| c["name"] == "hubward-dnat-500")
+        .flat_map(|c| c["rules"].as_array().cloned().unwrap_or_default())
+        .collect()
+}
+
+fn writes_of(rig: &Rig, id: &str) -> usize {
+    let azure = rig.azure.lock();
+    azure
+        .trace()
+        .iter()
+        .filter(|call| call.method == "PUT" && call.status < 300 && call.path.eq_ignore_ascii_case(id))
+        .count()
+}
