@@ -22,6 +22,9 @@ pub struct Kept {
     /// Since when the cluster is being unwired: what it shares is no longer needed by it.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub leaving_since: Option<OffsetDateTime>,
+    /// True from when unwiring began until the cluster is wired again: something of ours may be half taken away.
+    #[serde(default)]
+    pub unfinished: bool,
     /// What wiring touches.
     pub footprint: Footprint,
 }
@@ -77,6 +80,7 @@ impl Footprints {
                 .as_ref()
                 .map_or_else(|| footprint.clone(), |kept| kept.footprint.grown(footprint)),
             leaving_since: None,
+            unfinished: present.as_ref().is_some_and(|kept| kept.unfinished),
             cluster,
         };
         if present.as_ref() == Some(&grown) {
@@ -105,9 +109,27 @@ impl Footprints {
         }
         let leaving = Kept {
             leaving_since: Some(now),
+            unfinished: true,
             ..present
         };
         self.replace(leaving).await
+    }
+
+    /// Notes that a cluster whose unwiring was interrupted is wired as if there had been none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`].
+    pub async fn mended(&self, cluster: &str) -> Result<(), LedgerError> {
+        match self.get(cluster).await? {
+            Some(present) if present.unfinished => {
+                let whole = Kept {
+                    unfinished: false,
+                    ..present
+                };
+                self.replace(whole).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The footprint of a cluster.

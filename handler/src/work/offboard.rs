@@ -41,6 +41,8 @@ pub(super) struct Found<'a> {
     pub(super) running: &'a Running,
     /// What the ledger knows.
     pub(super) known: &'a Known,
+    /// What the cluster's wiring touched, if it was ever wired.
+    pub(super) kept: Option<Kept>,
 }
 
 /// A cluster that was not found; `None` if nothing of it is known to be left, and nobody unwired it.
@@ -50,7 +52,7 @@ pub(super) async fn absent(
     lease: &mut KeyLease,
     estate: &Estate,
     id: &ResourceId,
-    found: Found<'_>,
+    mut found: Found<'_>,
     deadline: OffsetDateTime,
 ) -> Result<Option<Next>, Failure> {
     let key = &lease.key.clone();
@@ -62,7 +64,7 @@ pub(super) async fn absent(
         absent_since: lease.absent_since,
     };
     app.ledger.keys.saw(lease, false, now).await?;
-    let Some(kept) = app.ledger.footprints.get(key).await? else {
+    let Some(kept) = found.kept.take() else {
         let last = app.ledger.outcomes.get(key).await;
         let over = last.is_ok_and(|last| last.is_some_and(|last| last.state == State::Offboarded.to_string()));
         let line = "it was unwired before".to_owned();
@@ -89,10 +91,10 @@ pub(super) async fn released(
     app: &App,
     config: &Config,
     lease: &mut KeyLease,
-    found: Found<'_>,
+    mut found: Found<'_>,
     deadline: OffsetDateTime,
 ) -> Result<Next, Failure> {
-    let Some(kept) = app.ledger.footprints.get(&lease.key).await? else {
+    let Some(kept) = found.kept.take() else {
         let report = Report::in_state(State::Offboarded);
         write(app, &lease.key, &report).await?;
         return Ok(Next::Settled {

@@ -18,7 +18,7 @@ use super::outcome::{Place, Report, write};
 use super::{LOOKED, Next, addresses};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply, resume};
-use crate::ledger::LedgerError;
+use crate::ledger::footprints::Kept;
 use crate::ledger::keys::{KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
@@ -66,24 +66,28 @@ pub(super) async fn look(
     };
     let subject = Subject::Spoke { cluster: id.clone() };
     // At the same time: what was read a while ago is more often overtaken by others' writes.
-    let (estate, decided, paused) = tokio::join!(
+    let (estate, decided, paused, kept) = tokio::join!(
         observe(&app.arm, app.clock.as_ref(), config, &subject),
         app.ledger.decisions.of_cluster(key),
         app.ledger.decisions.paused_hubs(),
+        app.ledger.footprints.get(key),
     );
-    let (estate, decided, paused) = (estate?, decided?, paused?);
-    let hubs = hubs_of(app, config, &estate, &id).await?;
+    let (estate, decided, paused, kept) = (estate?, decided?, paused?, kept?);
+    let returning = kept.as_ref().is_some_and(|kept| kept.unfinished);
+    let hubs = hubs_of(config, &estate, &id, kept.as_ref());
     let mut known = Known {
         word: Word {
             paused: !hubs.is_disjoint(&paused),
             ..decided.word()
         },
+        returning,
         ..Known::at(now, age)
     };
     addresses::tell_plan(app, config, &estate, &id, &mut known).await?;
     let found = Found {
         running: &running,
         known: &known,
+        kept,
     };
     let writes = !lease.look_only;
     if estate.is_absent(&id) && writes {
@@ -120,6 +124,9 @@ pub(super) async fn look(
             line: "another cluster is leaving the network".to_owned(),
         });
     }
+    if returning && plan.state == Some(State::Wired) {
+        app.ledger.footprints.mended(key).await?;
+    }
     contribute(app, &plan).await?;
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let mut report = report(&plan, &applied, &running);
@@ -143,18 +150,12 @@ async fn is_being_left(app: &App, key: &str, footprint: &Footprint) -> Result<bo
 
 /// The hub that serves the cluster's region, by its name in the configuration; of a cluster that was not found, the hubs in its
 /// footprint.
-async fn hubs_of(
-    app: &App,
-    config: &Config,
-    estate: &Estate,
-    id: &ResourceId,
-) -> Result<BTreeSet<String>, LedgerError> {
+fn hubs_of(config: &Config, estate: &Estate, id: &ResourceId, kept: Option<&Kept>) -> BTreeSet<String> {
     if let Some(cluster) = estate.cluster(id) {
         let hub = config.hub_for_location(cluster.location());
-        return Ok(hub.map(|(name, _)| name.to_owned()).into_iter().collect());
+        return hub.map(|(name, _)| name.to_owned()).into_iter().collect();
     }
-    let kept = app.ledger.footprints.get(&id.key()).await?;
-    Ok(kept.map(|kept| kept.footprint.hubs()).unwrap_or_default())
+    kept.map(|kept| kept.footprint.hubs()).unwrap_or_default()
 }
 
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.

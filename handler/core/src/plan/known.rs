@@ -23,6 +23,8 @@ pub struct Known {
     pub reservation: Option<Reservation>,
     /// True if the hub has looked for one and none was free.
     pub no_address: bool,
+    /// True if the cluster is there again before its unwiring had ended: what is left of our peerings is a remnant of ours.
+    pub returning: bool,
 }
 
 /// What is known about the age of a cluster and of the installation.
@@ -77,6 +79,7 @@ impl Known {
             word: Word::default(),
             reservation: None,
             no_address: false,
+            returning: false,
         }
     }
 }

@@ -398,8 +398,9 @@ impl<'a> Leaving<'a> {
             self.plan.waits.retain(|wait| *wait != Wait::RulesGone);
             for step in &mut self.plan.steps {
                 step.waits.retain(|wait| *wait != Wait::RulesGone);
-                step.waits.push(wait.clone());
-                step.waits.dedup();
+                if !step.waits.contains(&wait) {
+                    step.waits.push(wait.clone());
+                }
             }
             self.plan.waits.extend(wanted.then_some(wait));
         }

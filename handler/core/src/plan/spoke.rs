@@ -17,8 +17,8 @@ use super::guard::{Judged, guarded};
 use super::ingress::{self, accepted_losses, application_address, ingress_address};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
-use super::writes::{is_switch, peering, route_table, switch};
-use super::{Acceptance, Known, Plan, State, Step, Wait, Word, kubenet};
+use super::writes::{is_switch, peering, remnants, route_table, switch};
+use super::{Acceptance, Known, Plan, State, Step, Wait, Word, after, kubenet};
 use crate::blueprint::{
     Contribution, HubFacts, contribution, footprint, only_adds, prefixes_by_part, requirements,
     rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
@@ -207,10 +207,21 @@ fn waits_for_approval(step: &Step) -> bool {
 
 /// Prepare: what carries no traffic yet, and apart from it the routes of an attached table, which do.
 fn prepare(scene: &Scene<'_>, findings: &mut Vec<Finding>) -> (Vec<Step>, Vec<Step>) {
-    let mut steps = Vec::new();
+    let mut steps = remnants(scene);
+    let removed: Vec<Wait> = steps.iter().map(earlier).collect();
+    let without = steps
+        .iter()
+        .fold(scene.estate.clone(), |estate, step| after(&estate, step));
+    let cleared = Scene {
+        estate: &without,
+        ..*scene
+    };
     for side in &scene.blueprint.peerings {
-        match peering(scene, side) {
-            Ok(step) => steps.extend(step),
+        match peering(&cleared, side) {
+            Ok(step) => steps.extend(step.map(|mut step| {
+                step.waits.extend(removed.iter().cloned());
+                step
+            })),
             Err(finding) => findings.push(finding),
         }
     }

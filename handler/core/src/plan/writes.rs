@@ -12,6 +12,36 @@ use crate::estate::{PeeringView, SubnetView};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
 
+/// The side of the peering that an unwiring left over which the cluster's return interrupted. It carries nothing and Azure never
+/// connects it again, so it has to go before both sides are made anew (virtual-network manage-peering). One that somebody else
+/// disconnected or named is not touched.
+pub(super) fn remnants(scene: &Scene<'_>) -> Vec<Step> {
+    if !scene.known.returning {
+        return Vec::new();
+    }
+    let sides = scene.blueprint.peerings.iter();
+    sides
+        .filter_map(|side| {
+            let present = scene.estate.vnet(&side.local)?.peering_to(&side.remote)?;
+            let other = scene.estate.vnet(&side.remote)?.peering_to(&side.local);
+            let ours = present.name().eq_ignore_ascii_case(side.id.name());
+            if !ours || !present.is_disconnected() || other.is_some() {
+                return None;
+            }
+            let lanes = [&side.local, &side.remote];
+            let why = format!(
+                "{} is what an interrupted unwiring left of the peering to {}",
+                side.id.name(),
+                side.remote.name()
+            );
+            let step = Step::delete("remove-remnant", side.id.clone(), present.body, why)
+                .in_lanes(&lanes)
+                .waiting_for(at_rest(scene, &lanes));
+            Some(step)
+        })
+        .collect()
+}
+
 /// The step that makes one side of the peering what it should be, if it is not.
 pub(super) fn peering(scene: &Scene<'_>, side: &PeeringSide) -> Result<Option<Step>, Finding> {
     let hub_side = side.local == scene.hub.virtual_network;
