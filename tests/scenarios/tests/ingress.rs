@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a run that cannot be set up has failed")]
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use azure_sim::walk::{Inbound, Outcome, Protocol};
 use azure_sim::{Exposure, World};
@@ -57,7 +58,7 @@ async fn without_the_return_route_the_same_client_gets_no_answer() {
     let now = rig.now();
     let gone = elsewhere.person_request(http::Method::DELETE, &path, None, now);
     assert!(gone.status().is_success(), "{gone:?}");
-    elsewhere.advance(now + std::time::Duration::from_secs(120));
+    elsewhere.advance(now + Duration::from_secs(120));
     let Err(why) = outcome(&elsewhere, CLIENT, ingress(1), 443) else {
         panic!("the reply found its way without the return route")
     };
@@ -262,4 +263,67 @@ fn writes_of(rig: &Rig, id: &str) -> usize {
         .iter()
         .filter(|call| call.method == "PUT" && call.status < 300 && call.path.eq_ignore_ascii_case(id))
         .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_clusters_address_rests_in_quarantine_and_nothing_else_of_it_stays() {
+    let mut rig = Rig::with(provided(3, 1)).await;
+    let before = names(&rig);
+    let clusters = rig.wire_clusters(1).await;
+    rig.assert_all_wired(&clusters).await;
+    let cluster = &clusters[0];
+    let group = rig.our_group();
+    delete(&mut rig, &cluster.id);
+    rig.settle().await;
+    delete(&mut rig, &group_of(cluster));
+    rig.settle().await;
+    assert!(
+        rig.ids_of("Microsoft.Network/firewallPolicies/ruleCollectionGroups")
+            .iter()
+            .all(|id| *id != group)
+    );
+    assert_eq!(names(&rig), before, "every resource of ours is gone");
+    let kept = rig.ledger.reservations.of_hub("main").await.unwrap().table;
+    let resting = &kept.addresses[&ingress(1)];
+    let until = resting.quarantined_until.unwrap();
+    assert!(until > rig.now() + Duration::from_secs(167 * 3600), "{kept:?}");
+
+    let next = rig.create_cluster(2);
+    rig.settle().await;
+    rig.assert_all_wired(std::slice::from_ref(&next)).await;
+    let report = rig.report(&next.key).await.unwrap();
+    let told: Vec<String> = report.findings.iter().map(|f| f.code.text()).collect();
+    assert!(told.contains(&"no_ingress_address".to_owned()), "{told:?}");
+    assert!(dnat(&rig).is_empty(), "the address goes to nobody while it rests");
+}
+
+fn group_of(cluster: &Cluster) -> String {
+    let (group, _) = cluster.id.split_once("/providers/").unwrap();
+    group.to_owned()
+}
+
+fn delete(rig: &mut Rig, id: &str) {
+    let version = if id.contains("/managedClusters/") {
+        "2025-05-01"
+    } else {
+        "2024-11-01"
+    };
+    let now = rig.now();
+    let path = format!("{id}?api-version={version}");
+    let answer = rig.azure.lock().person_request(http::Method::DELETE, &path, None, now);
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+/// The networking resources and groups that exist.
+fn names(rig: &Rig) -> Vec<String> {
+    let kinds = [
+        "Microsoft.Resources/resourceGroups",
+        "Microsoft.Network/publicIPAddresses",
+        "Microsoft.Network/routeTables",
+        "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
+        "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
+    ];
+    let mut all: Vec<String> = kinds.iter().flat_map(|kind| rig.ids_of(kind)).collect();
+    all.sort();
+    all
 }
