@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::desk::{Desk, Stop};
 use super::{Exit, Output};
 use crate::observe::observe;
+use crate::work::tell_plan;
 
 /// What `hubward plan --help` ends with: one call that is complete.
 const AFTER_HELP: &str = "\
@@ -71,10 +72,13 @@ pub(super) async fn look(desk: &Desk, id: &ResourceId, word: &str, out: &mut Out
     let estate = observe(desk.arm()?, desk.clock(), config, &subject)
         .await
         .map_err(|error| desk.stopped_by(&error))?;
-    let known = Known {
+    let mut known = Known {
         word: decided(desk, config, &estate, id).await?,
         ..Known::at(desk.clock().now(), age)
     };
+    if let Some(ledger) = desk.ledger_if_named()? {
+        tell_plan(ledger, config, &estate, id, &mut known).await?;
+    }
     let plan = plan_spoke(&estate, config, id, &known);
     Ok(Looked { estate, plan })
 }

@@ -16,9 +16,9 @@ use hubward_core::plan::{Known, Reservation};
 use super::failure::Failure;
 use super::hub::Asked;
 use crate::app::App;
-use crate::ledger::LedgerError;
 use crate::ledger::keys::KeyLease;
 use crate::ledger::queue::WorkKind;
+use crate::ledger::{Ledger, LedgerError};
 
 /// What the hub's plan is made with.
 pub(super) struct Addresses {
@@ -112,13 +112,13 @@ pub(super) async fn settle(
 
 /// Fills in what the plan of a cluster has to know of its address. A record that cannot be read counts as no address: the plan
 /// then goes by the rules that are there.
-pub(super) async fn tell_plan(
-    app: &App,
+pub(crate) async fn tell_plan(
+    ledger: &Ledger,
     config: &Config,
     estate: &Estate,
     cluster: &ResourceId,
     known: &mut Known,
-) -> Result<(), Failure> {
+) -> Result<(), LedgerError> {
     let location = estate
         .cluster(cluster)
         .map(|c| c.location().to_owned())
@@ -127,7 +127,7 @@ pub(super) async fn tell_plan(
         .hub_for_location(&location)
         .filter(|(_, hub)| hub.ingress.is_some());
     let Some((hub, _)) = hub else { return Ok(()) };
-    match app.ledger.reservations.of_hub(hub).await {
+    match ledger.reservations.of_hub(hub).await {
         Ok(kept) => {
             known.reservation = kept.table.of(cluster).map(|(ip, reserved)| Reservation {
                 address: reserved.address.clone(),
@@ -136,7 +136,7 @@ pub(super) async fn tell_plan(
             known.no_address = kept.table.unserved.contains(cluster);
         }
         Err(LedgerError::Damaged(_)) => known.no_address = true,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     }
     Ok(())
 }

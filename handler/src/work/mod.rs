@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 
+pub(crate) use addresses::tell_plan;
 pub use outcome::{Capacity, Held, HubReport, HubState, Place, Report};
 
 /// For how long a look begins further steps; then it leaves the rest to the next one. The host would end an invocation that

@@ -83,7 +83,7 @@ pub(super) async fn look(
         returning,
         ..Known::at(now, age)
     };
-    addresses::tell_plan(app, config, &estate, &id, &mut known).await?;
+    addresses::tell_plan(&app.ledger, config, &estate, &id, &mut known).await?;
     let found = Found {
         running: &running,
         known: &known,

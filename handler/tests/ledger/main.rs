@@ -3,6 +3,7 @@
 
 mod documents;
 mod keys;
+mod reservations;
 mod storage;
 
 use std::sync::{Arc, Mutex};
