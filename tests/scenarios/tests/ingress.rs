@@ -297,6 +297,14 @@ async fn a_deleted_clusters_address_rests_in_quarantine_and_nothing_else_of_it_s
     assert!(dnat(&rig).is_empty(), "the address goes to nobody while it rests");
 }
 
+/// The timer's second sweep: the first one of an installation writes nothing.
+async fn sweep(rig: &mut Rig) {
+    for _ in 0..2 {
+        rig.tick();
+        rig.settle().await;
+    }
+}
+
 fn group_of(cluster: &Cluster) -> String {
     let (group, _) = cluster.id.split_once("/providers/").unwrap();
     group.to_owned()
@@ -326,4 +334,41 @@ fn names(rig: &Rig) -> Vec<String> {
     let mut all: Vec<String> = kinds.iter().flat_map(|kind| rig.ids_of(kind)).collect();
     all.sort();
     all
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_quarantine_is_over_the_sweep_gives_the_address_to_who_waits() {
+    let setup = provided(5, 1).setting("HUBWARD__hubs__main__ingress__quarantine_hours", "1");
+    let mut rig = Rig::with(setup).await;
+    let clusters = rig.wire_clusters(1).await;
+    delete(&mut rig, &clusters[0].id);
+    rig.settle().await;
+    let next = rig.create_cluster(2);
+    rig.settle().await;
+    assert!(dnat(&rig).is_empty(), "it rests");
+    rig.run_for(Duration::from_secs(2 * 3600)).await;
+    sweep(&mut rig).await;
+    rig.assert_all_wired(std::slice::from_ref(&next)).await;
+    assert_eq!(dnat(&rig).len(), 2);
+    let own = application_address(&rig);
+    serve(&mut rig, &next, &Exposure::at("web", &[443], &own));
+    assert_eq!(walk(&rig, CLIENT, ingress(1), 443), Ok(rig.egress_address()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_vanishes_loses_its_dnat_in_the_next_wave() {
+    let mut rig = Rig::with(provided(1, 1)).await;
+    let clusters = rig.wire_clusters(1).await;
+    let cluster = &clusters[0];
+    let address = serve(&mut rig, cluster, &Exposure::internal("web", &[443], None));
+    tag(&mut rig, cluster, "hubward-ingress-target", &address.to_string());
+    rig.settle().await;
+    assert_eq!(walk(&rig, CLIENT, ingress(1), 443), Ok(Ipv4Addr::new(10, 0, 0, 4)));
+    rig.azure.lock().unexpose(&cluster.id, "web");
+    sweep(&mut rig).await;
+    assert!(dnat(&rig).is_empty());
+    let report = rig.report(&cluster.key).await.unwrap();
+    let told: Vec<String> = report.findings.iter().map(|f| f.code.text()).collect();
+    assert!(told.contains(&"ingress_target_gone".to_owned()), "{told:?}");
+    assert_eq!(rig.state(cluster).await, "wired");
 }
