@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use hubward_core::finding::Finding;
+use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Acceptance, State};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::ledger::decisions::Decision;
+use crate::ledger::decisions::{Decision, Past};
 use crate::ledger::keys::KeyDocument;
 use crate::ledger::{Ledger, LedgerError};
 use crate::work::{Capacity, Held, HubReport, HubState, Report};
@@ -59,6 +59,9 @@ pub struct ClusterStatus {
     pub held: Vec<Held>,
     /// Its hub is paused.
     pub paused: bool,
+    /// What people decided about it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Past>,
     /// When it was last looked at.
     #[serde(with = "time::serde::rfc3339")]
     pub looked_at: OffsetDateTime,
@@ -142,8 +145,9 @@ impl Status {
         let outcomes = ledger.outcomes.all().await?;
         let keys = ledger.keys.all().await?;
         let decisions = ledger.decisions.of_hubs().await?;
+        let decided = ledger.decisions.of_clusters().await?;
         let mut status = Self::default();
-        let damaged = [&outcomes.damaged, &keys.damaged, &decisions.damaged];
+        let damaged = [&outcomes.damaged, &keys.damaged, &decisions.damaged, &decided.damaged];
         status
             .damaged
             .extend(damaged.into_iter().flatten().map(ToString::to_string));
@@ -171,7 +175,12 @@ impl Status {
                 }
             }
         }
+        let mut histories: BTreeMap<String, Vec<Past>> = BTreeMap::new();
+        for document in decided.documents {
+            histories.insert(document.cluster, document.history);
+        }
         for cluster in &mut status.clusters {
+            cluster.decisions = histories.remove(&cluster.id.to_ascii_lowercase()).unwrap_or_default();
             if let Some(name) = &cluster.hub {
                 let hub = hub(&mut hubs, name);
                 *hub.clusters.entry(cluster.state.to_string()).or_default() += 1;
@@ -273,6 +282,7 @@ impl ClusterStatus {
             asks: report.asks,
             held: report.held,
             paused: false,
+            decisions: Vec::new(),
             looked_at: at,
             cause: wish.map(|wish| wish.cause.clone()),
             due: wish.is_some_and(|wish| wish.is_owed() && wish.requested_at > at),
@@ -334,14 +344,25 @@ impl ClusterStatus {
                 counted(self.held.len(), "step"),
                 self.id
             )),
-            State::Observed | State::NotEligible => Some(self.findings.first().map_or_else(
-                || "the mode only observes; set mode to approve or correct".to_owned(),
+            State::Observed => {
+                let older = self.findings.iter().find(|f| f.code == Code::OlderThanInstallation);
+                Some(older.map_or_else(
+                    || "the mode only observes; set mode to approve or correct".to_owned(),
+                    told,
+                ))
+            }
+            State::NotEligible => Some(self.findings.first().map_or_else(
+                || "its shape does not allow to lead it through the hub".to_owned(),
                 told,
             )),
-            State::Bypassed | State::Offboarding | State::Offboarded => Some(format!(
-                "it was taken off the hub; hubward approve {} takes that back",
-                self.id
-            )),
+            State::Bypassed | State::Offboarding | State::Offboarded => {
+                let asked_for = self.decisions.last().is_some_and(|past| past.what == "offboard");
+                Some(if asked_for {
+                    format!("it was taken off the hub; hubward approve {} takes that back", self.id)
+                } else {
+                    "the cluster is gone".to_owned()
+                })
+            }
             State::Failed => Some(self.trouble.clone().unwrap_or_else(|| "see its findings".to_owned())),
             State::Prepared | State::Waiting | State::Wired | State::Settling | State::Broken => None,
         }
@@ -356,4 +377,122 @@ pub fn way_of_unseen(id: &ResourceId) -> Way {
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn cluster(state: State) -> ClusterStatus {
+        ClusterStatus {
+            id: "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/shop"
+                .to_owned(),
+            name: "shop".to_owned(),
+            hub: Some("main".to_owned()),
+            state,
+            ingress_ip: None,
+            egress_ip: None,
+            egress_proof: "unknown",
+            reach_proof: "unknown",
+            waits: Vec::new(),
+            findings: Vec::new(),
+            asks: Vec::new(),
+            held: Vec::new(),
+            paused: false,
+            decisions: Vec::new(),
+            looked_at: datetime!(2026-01-05 08:00 UTC),
+            cause: None,
+            due: false,
+            trouble: None,
+        }
+    }
+
+    const STATES: [State; 12] = [
+        State::Observed,
+        State::NotEligible,
+        State::PendingApproval,
+        State::Prepared,
+        State::Waiting,
+        State::Wired,
+        State::Settling,
+        State::Broken,
+        State::Failed,
+        State::Bypassed,
+        State::Offboarding,
+        State::Offboarded,
+    ];
+
+    #[test]
+    fn every_state_is_there_on_its_way_or_needs_a_person() {
+        let lines: Vec<String> = STATES
+            .iter()
+            .flat_map(|state| [Goal::Prepared, Goal::Wired].map(|goal| (state, goal)))
+            .map(|(state, goal)| {
+                let (word, line) = match cluster(*state).way_to(goal) {
+                    Way::Reached(line) => ("reached", line),
+                    Way::NotYet(line) => ("not yet", line),
+                    Way::Never(line) => ("never  ", line),
+                };
+                format!("{goal:?}: {word} {line}")
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_blocking_finding_is_named_and_a_look_that_is_due_comes_first() {
+        let mut shop = cluster(State::Prepared);
+        shop.findings.push(Finding::blocking(
+            Code::LivePublicInbound,
+            "198.51.100.7:443 answers",
+            "Accept it.",
+        ));
+        assert_eq!(
+            shop.way_to(Goal::Wired),
+            Way::Never(
+                "shop is prepared and needs a person: live_public_inbound: 198.51.100.7:443 answers; Accept it."
+                    .to_owned()
+            )
+        );
+        assert!(matches!(shop.way_to(Goal::Prepared), Way::Reached(_)));
+        shop.due = true;
+        assert!(matches!(shop.way_to(Goal::Wired), Way::NotYet(_)));
+    }
+
+    #[test]
+    fn a_wired_cluster_of_a_paused_hub_is_there_and_a_waiting_one_needs_a_person() {
+        let paused = |state| ClusterStatus {
+            paused: true,
+            ..cluster(state)
+        };
+        assert!(matches!(paused(State::Wired).way_to(Goal::Wired), Way::Reached(_)));
+        let Way::Never(line) = paused(State::Waiting).way_to(Goal::Wired) else {
+            panic!("a paused hub wires nobody")
+        };
+        assert_eq!(
+            line,
+            "shop is waiting and needs a person: hub main is paused; hubward resume main"
+        );
+    }
+
+    #[test]
+    fn a_cluster_is_found_by_its_id_in_any_case_and_by_a_name_that_only_one_has() {
+        let mut status = Status {
+            clusters: vec![cluster(State::Wired)],
+            ..Status::default()
+        };
+        let id = status.clusters[0].id.to_ascii_uppercase();
+        for text in [id.as_str(), "shop", "SHOP"] {
+            assert!(status.cluster(text).is_ok(), "{text}");
+        }
+        assert!(matches!(status.cluster("other"), Err(Unknown::Nowhere(_))));
+        status.clusters.push(ClusterStatus {
+            id: status.clusters[0].id.replace("/g/", "/h/"),
+            ..cluster(State::Wired)
+        });
+        assert!(matches!(status.cluster("shop"), Err(Unknown::Several { .. })));
+        assert!(status.cluster(&id).is_ok());
+    }
 }

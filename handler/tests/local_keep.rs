@@ -74,6 +74,18 @@ async fn kept_alive_it_lets_plan_look_and_a_person_break_what_plan_then_names() 
     assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
     assert!(plan.stdout.contains("nothing to write"), "{}", plan.stdout);
 
+    for (words, says) in [
+        (&["status"][..], "wired"),
+        (&["explain", cluster], "outboundType is"),
+        (&["wait", cluster, "--for", "wired"], "is wired"),
+        // So that nobody mends what is broken next before `plan` has named it.
+        (&["pause", "main", "--reason", "a look around"], "hub main is paused"),
+    ] {
+        let ended = run(words, &environment).await;
+        assert_eq!(ended.code, Some(0), "{words:?}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stdout.contains(says), "{words:?}: {}", ended.stdout);
+    }
+
     let call = said.lines().find(|line| line.starts_with("curl ")).unwrap();
     let written = curl(call).await;
     assert!(written.status().is_success(), "{written:?}");
@@ -91,6 +103,9 @@ async fn kept_alive_it_lets_plan_look_and_a_person_break_what_plan_then_names() 
     let plan = run(&["plan", "--cluster", cluster], &environment).await;
     assert_eq!(plan.code, Some(1), "{}{}", plan.stdout, plan.stderr);
     assert!(plan.stdout.contains("  1. route"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("waits for the hub to be resumed"), "{}", plan.stdout);
+    let resumed = run(&["resume", "main"], &environment).await;
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
 
     running.signal("INT").await;
     assert_eq!(running.end().await.code, Some(0));

@@ -72,7 +72,7 @@ impl Desk {
             Err(StartError::Storage(SettingsError::Absent)) => Ok(None),
             Err(error) => Err(error.into()),
         };
-        let app = HttpDoor::of_environment(environment, Arc::clone(&azure.http), Arc::clone(&azure.clock));
+        let app = HttpDoor::of_environment(environment, Arc::clone(&azure.http));
         Ok(Self {
             config: config.map_err(Stop::from),
             arm: Ok(Arc::new(azure.arm)),

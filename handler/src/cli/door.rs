@@ -10,9 +10,9 @@ use azure_core::http::{HttpClient, Method, Request};
 use serde_json::Value;
 use url::Url;
 
-use crate::clock::{Clock, is_loopback};
+use crate::clock::is_loopback;
 use crate::environment::Environment;
-use crate::transport::{Bounded, in_one_line};
+use crate::transport::in_one_line;
 
 /// The variable with the app's address, as `https://NAME.azurewebsites.net`.
 pub const APP_VARIABLE: &str = "HUBWARD_APP";
@@ -85,15 +85,12 @@ pub(super) struct HttpDoor {
 }
 
 impl HttpDoor {
-    /// The door that the environment names; nothing is sent yet.
+    /// The door that the environment names; nothing is sent yet. How long an answer may take is `http`'s affair, by the wall
+    /// clock: the way to the app is no part of a faster Azure.
     ///
     /// # Errors
     /// [`DoorError::Settings`].
-    pub(super) fn of_environment(
-        environment: &Environment,
-        http: Arc<dyn HttpClient>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, DoorError> {
+    pub(super) fn of_environment(environment: &Environment, http: Arc<dyn HttpClient>) -> Result<Self, DoorError> {
         let settings = |line: String| DoorError::Settings(line);
         let text = environment.get(APP_VARIABLE).ok_or_else(|| {
             settings(format!(
@@ -106,11 +103,7 @@ impl HttpDoor {
                 "{KEY_VARIABLE} is not set; allowed: a function key of the app (az functionapp keys list)"
             ))
         })?;
-        Ok(Self {
-            base,
-            key,
-            http: Arc::new(Bounded::new(http, clock)),
-        })
+        Ok(Self { base, key, http })
     }
 
     fn request(&self, ask: Ask, function: &str, query: &[(&str, &str)], body: Option<&Value>) -> Request {

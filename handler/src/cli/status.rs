@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use comfy_table::Table;
 use hubward_core::plan::State;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::desk::{Desk, Stop};
 use super::{Exit, Output};
@@ -178,6 +179,20 @@ fn one(cluster: &ClusterStatus) -> String {
     for ask in &cluster.asks {
         line("asks", &format!("to accept {} for {}", ask.code.text(), ask.what));
     }
+    for past in &cluster.decisions {
+        let decision = &past.decision;
+        line(
+            "decided",
+            &format!(
+                "{} at {} by {}: {}",
+                past.what,
+                at(decision.at),
+                decision.by,
+                decision.reason
+            ),
+        );
+    }
+    line("looked at", &at(cluster.looked_at));
     if let Some(cause) = &cluster.cause {
         line("last cause", cause);
     }
@@ -191,4 +206,16 @@ fn one(cluster: &ClusterStatus) -> String {
         }
     }
     text
+}
+
+/// A moment to the second, in UTC.
+fn at(moment: OffsetDateTime) -> String {
+    let moment = moment.to_offset(UtcOffset::UTC);
+    format!(
+        "{} {:02}:{:02}:{:02}",
+        moment.date(),
+        moment.hour(),
+        moment.minute(),
+        moment.second()
+    )
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use hubward_core::config::Config;
+use hubward_core::config::{Config, Mode};
 use hubward_core::finding::Code;
 use hubward_core::ids::ResourceId;
 use serde_json::{Map, Value, json};
@@ -205,6 +205,11 @@ impl Order {
         let id = ResourceId::parse(&cluster.id).map_err(|error| Refusal::Unknown(error.to_string()))?;
         if !config.scope.covers(&id) {
             return Err(out_of_scope(&id));
+        }
+        if config.mode == Mode::Observe {
+            return Err(Refusal::Conflict(
+                "the mode of the configuration is observe, in which nothing is ever written; set mode to approve or correct first".to_owned(),
+            ));
         }
         let released = app.ledger.decisions.of_cluster(&id.key()).await?.released.is_some();
         let approval = approval(cluster, steps)?;
@@ -434,4 +439,74 @@ fn reason(body: &Map<String, Value>) -> Result<Option<String>, String> {
         ));
     }
     Ok(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &Value) -> String {
+        match Order::of(body) {
+            Ok(order) => format!("cause: {}", order.cause()),
+            Err(line) => line,
+        }
+    }
+
+    #[test]
+    fn every_wrong_body_is_told_on_one_line_with_its_field_and_what_is_allowed() {
+        let long = "x".repeat(LONGEST_REASON + 1);
+        let lines: Vec<String> = [
+            json!([]),
+            json!({}),
+            json!({"command": 7}),
+            json!({"command": "destroy"}),
+            json!({"command": "apply", "argument": {}}),
+            json!({"command": "apply", "args": "shop"}),
+            json!({"command": "apply", "args": {}}),
+            json!({"command": "apply", "args": {"cluster": " "}}),
+            json!({"command": "apply", "args": {"hub": "main"}}),
+            json!({"command": "drift", "args": {}}),
+            json!({"command": "drift", "args": {"fix": "yes"}}),
+            json!({"command": "pause", "args": {"hub": "main"}}),
+            json!({"command": "offboard", "args": {"cluster": "shop"}, "reason": " "}),
+            json!({"command": "approve", "args": {"cluster": "shop"}, "reason": "a\nb"}),
+            json!({"command": "approve", "args": {"cluster": "shop"}, "reason": long}),
+            json!({"command": "approve", "args": {"cluster": "shop", "steps": []}, "reason": "x"}),
+            json!({"command": "approve", "args": {"cluster": "shop", "steps": [1]}, "reason": "x"}),
+        ]
+        .iter()
+        .map(|body| {
+            let line = told(body);
+            assert_eq!(line.lines().count(), 1, "{line}");
+            assert!(line.contains("; allowed: "), "{line}");
+            line
+        })
+        .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn the_cause_of_a_look_names_the_command_and_its_reason() {
+        let causes: Vec<String> = [
+            json!({"command": "apply", "args": {"cluster": "shop"}}),
+            json!({"command": "drift", "args": {"fix": true}, "reason": "after the incident"}),
+            json!({"command": "drift", "args": {"fix": true, "cluster": "shop"}}),
+            json!({"command": "offboard", "args": {"cluster": "shop"}, "reason": "it moves"}),
+            json!({"command": "approve", "args": {"cluster": "shop", "steps": ["a1"]}, "reason": "agreed"}),
+            json!({"command": "pause", "args": {"hub": "main"}, "reason": "freeze"}),
+            json!({"command": "resume", "args": {"hub": "main"}, "by": "anna"}),
+        ]
+        .iter()
+        .map(told)
+        .collect();
+        insta::assert_snapshot!(causes.join("\n"), @r"
+        cause: command apply
+        cause: command drift: after the incident
+        cause: command drift
+        cause: command offboard: it moves
+        cause: command approve: agreed
+        cause: command pause: freeze
+        cause: command resume
+        ");
+    }
 }

@@ -166,6 +166,14 @@ impl Decisions {
         Ok(document.map_or_else(|| HubDecisions::none(hub), |(document, _)| document))
     }
 
+    /// What is decided about every cluster of which something is.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`], [`LedgerError::TooMany`].
+    pub async fn of_clusters(&self) -> Result<Listing<ClusterDecisions>, LedgerError> {
+        self.documents.all(ClusterDecisions::FOLDER).await
+    }
+
     /// What is decided about every hub of which something is.
     ///
     /// # Errors

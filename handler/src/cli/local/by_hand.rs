@@ -3,9 +3,10 @@
 //! The secrets that it prints belong to the simulated Azure, are made of the seed, and are worth nothing anywhere else.
 
 use super::rig::{Cluster, Rig};
+use crate::cli::door::{APP_VARIABLE, KEY_VARIABLE};
 
-/// The variables that `hubward plan` needs beside the overlay.
-const FOR_PLAN: [&str; 6] = [
+/// The variables of the app that commands need too, beside the overlay.
+const FOR_COMMANDS: [&str; 6] = [
     "HUBWARD_CONFIG",
     "HUBWARD_ARM_LOOPBACK",
     "IDENTITY_ENDPOINT",
@@ -27,14 +28,16 @@ pub(super) fn lines(rig: &Rig, clusters: &[Cluster]) -> Vec<String> {
     lines.extend(clusters.iter().map(|cluster| format!("  {}", cluster.id)));
     lines.push(String::new());
     lines.push(
-        "For `hubward plan --cluster ID` in another terminal; these secrets belong to this simulated world only"
+        "For `hubward status`, `plan --cluster ID`, `pause main --reason TEXT` and others in another terminal; these secrets belong to this simulated world only"
             .to_owned(),
     );
     let settings = rig
         .settings()
         .iter()
-        .filter(|(name, _)| FOR_PLAN.contains(&name.as_str()));
+        .filter(|(name, _)| FOR_COMMANDS.contains(&name.as_str()));
     lines.extend(settings.map(|(name, value)| export(name, value)));
+    lines.push(export(APP_VARIABLE, &rig.app_url()));
+    lines.push(export(KEY_VARIABLE, rig.app_key()));
     lines.extend(
         crate::cli::configuration::overlay()
             .iter()

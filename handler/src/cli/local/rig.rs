@@ -57,6 +57,8 @@ pub(super) struct Rig {
     world: World,
     config: Config,
     settings: Vec<(String, String)>,
+    /// The host's own key, with which every HTTP function may be called.
+    app_key: String,
     started: Instant,
     pub(super) logs: Logs,
     _script_root: TempDir,
@@ -97,13 +99,15 @@ impl Rig {
             &root.path.join(crate::package::CONFIG),
             arguments.seed,
         );
+        let keys = Keys::from_seed(arguments.seed);
+        let app_key = keys.host_default.clone();
         let host = host_sim::start(HostOptions {
             env: settings.clone(),
             script_root: root.path,
             time_scale: clock.scale,
             seed: arguments.seed,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            keys: Keys::from_seed(arguments.seed),
+            keys,
             log: sender,
         })
         .await?;
@@ -124,6 +128,7 @@ impl Rig {
             world,
             config,
             settings,
+            app_key,
             started,
             logs,
             _script_root: folder,
@@ -221,6 +226,16 @@ impl Rig {
     /// The settings that the app runs with.
     pub(super) fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// Where the app's HTTP functions can be called.
+    pub(super) fn app_url(&self) -> String {
+        self.host.base_url()
+    }
+
+    /// The key with which they may be called.
+    pub(super) fn app_key(&self) -> &str {
+        &self.app_key
     }
 
     /// Where ARM can be reached.
