@@ -103,7 +103,11 @@ async fn kept_alive_it_lets_plan_look_and_a_person_break_what_plan_then_names() 
     let plan = run(&["plan", "--cluster", cluster], &environment).await;
     assert_eq!(plan.code, Some(1), "{}{}", plan.stdout, plan.stderr);
     assert!(plan.stdout.contains("  1. route"), "{}", plan.stdout);
-    assert!(plan.stdout.contains("waits for the hub to be resumed"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("waits for the hub to be resumed"),
+        "{}",
+        plan.stdout
+    );
     let resumed = run(&["resume", "main"], &environment).await;
     assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
 
