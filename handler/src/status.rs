@@ -318,15 +318,16 @@ impl ClusterStatus {
         if self.due {
             return Way::NotYet(format!("{name} is {} and about to be looked at", self.state));
         }
-        match self.needs_person() {
+        match self.needs_person(goal) {
             Some(why) => Way::Never(format!("{name} is {} and needs a person: {why}", self.state)),
             None if self.waits.is_empty() => Way::NotYet(format!("{name} is {}", self.state)),
             None => Way::NotYet(format!("{name} is {}, waits for {}", self.state, self.waits.join(", "))),
         }
     }
 
-    /// What a person has to do, if nothing goes on without one.
-    fn needs_person(&self) -> Option<String> {
+    /// What a person has to do, if nothing goes on without one. What only holds the switch back does not keep a cluster from
+    /// being prepared.
+    fn needs_person(&self, goal: Goal) -> Option<String> {
         if self.paused {
             let hub = self.hub.as_deref().unwrap_or_default();
             return Some(format!("hub {hub} is paused; hubward resume {hub}"));
@@ -335,6 +336,9 @@ impl ClusterStatus {
             let help = if finding.help.is_empty() { "" } else { "; " };
             format!("{}: {}{help}{}", finding.code.text(), finding.message, finding.help)
         };
+        if goal == Goal::Prepared && self.state == State::Waiting {
+            return None;
+        }
         if let Some(finding) = self.findings.iter().find(|finding| finding.is_blocking()) {
             return Some(told(finding));
         }
@@ -457,6 +461,10 @@ mod tests {
             )
         );
         assert!(matches!(shop.way_to(Goal::Prepared), Way::Reached(_)));
+        // While it is being prepared the finding only concerns those who wait for the switch.
+        shop.state = State::Waiting;
+        assert!(matches!(shop.way_to(Goal::Prepared), Way::NotYet(_)));
+        assert!(matches!(shop.way_to(Goal::Wired), Way::Never(_)));
         shop.due = true;
         assert!(matches!(shop.way_to(Goal::Wired), Way::NotYet(_)));
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use hubward_core::config::Mode;
 use hubward_core::finding::Code;
-use hubward_core::plan::{Known, Plan, State, Wait, Word, plan_spoke};
+use hubward_core::plan::{Acceptance, Known, Plan, State, Wait, Word, plan_spoke};
 use serde_json::json;
 use world::{World, codes, id, shop, steps};
 
@@ -110,6 +110,32 @@ fn somebody_who_answers_for_an_older_cluster_has_it_wired() {
     assert!(!codes(&plan).contains(&Code::OlderThanInstallation));
     assert!(plan.startable().count() > 0);
     assert_eq!(plan.state, Some(State::Waiting));
+}
+
+#[test]
+fn what_a_plan_asks_is_accepted_by_the_same_words_and_by_no_others() {
+    let mut world = World::ready();
+    world.config = world::config("required_only");
+    let asking = plan(&world, Word::default());
+    assert!(codes(&asking).contains(&Code::WorkloadEgressUndecided), "{asking}");
+    assert_eq!(asking.asks.len(), 1);
+    let accepting = |what: &str| Word {
+        accepted: asking
+            .asks
+            .iter()
+            .map(|ask| Acceptance {
+                what: what.to_owned(),
+                ..ask.clone()
+            })
+            .collect(),
+        ..Word::default()
+    };
+    let accepted = plan(&world, accepting(&asking.asks[0].what));
+    assert!(!codes(&accepted).contains(&Code::WorkloadEgressUndecided), "{accepted}");
+    assert!(accepted.asks.is_empty());
+    assert_eq!(steps(&accepted), ["switch-nodes (startable)"]);
+    let of_another = plan(&world, accepting("required_only of another"));
+    assert_eq!(of_another.asks, asking.asks);
 }
 
 #[test]

@@ -108,6 +108,26 @@ async fn one_step_can_be_approved_and_the_others_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_prepared_cluster_asks_for_is_accepted_by_approving_it() {
+    let setup = Setup::seeded(SEED).setting("HUBWARD__hubs__main__workload_egress", "required_only");
+    let mut rig = Rig::with(setup).await;
+    let cluster = rig.create_cluster(1);
+    ends(&mut rig, 0, &format!("wait {} --for prepared", cluster.id)).await;
+    rig.settle().await;
+    assert_eq!(rig.state(&cluster).await, "prepared");
+    let told = ends(&mut rig, 1, "wait aks-01 --for wired").await;
+    assert!(told.contains("workload_egress_undecided"), "{told}");
+    let lines = ends(&mut rig, 0, "approve aks-01 --reason 'the rules are enough'").await;
+    assert_eq!(
+        lines,
+        "aks-01: workload_egress_undecided is accepted for required_only of aks-01\n"
+    );
+    ends(&mut rig, 0, "wait aks-01 --for wired").await;
+    rig.settle().await;
+    rig.assert_all_wired(&[cluster]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_paused_hub_writes_nothing_until_somebody_resumes_it() {
     let mut rig = Rig::new(SEED).await;
     ends(&mut rig, 0, "pause main --reason 'change freeze'").await;

@@ -298,14 +298,21 @@ fn workload_egress(scene: &Scene<'_>, gates: &mut Gates) {
         .cluster
         .tag(ACCEPT_EGRESS_TAG)
         .is_some_and(|value| value.eq_ignore_ascii_case("required_only"));
+    let asked = Acceptance {
+        code: Code::WorkloadEgressUndecided,
+        // By name, because a neighbour in the same subnet is asked for its own word.
+        what: format!("required_only of {}", scene.cluster.name()),
+    };
+    let accepted = accepted || scene.known.word.accepted.contains(&asked);
     if scene.hub.workload_egress == WorkloadEgress::RequiredOnly && !accepted {
+        gates.asks.push(asked);
         gates.findings.push(Finding::blocking(
             Code::WorkloadEgressUndecided,
             format!(
                 "after the switch {} reaches only what AKS requires and what the rules allow, and nobody has said that this is enough",
                 scene.cluster.name()
             ),
-            format!("Tag the cluster {ACCEPT_EGRESS_TAG}=required_only, or set workload_egress of the hub to rules or web."),
+            format!("Approve the cluster, tag it {ACCEPT_EGRESS_TAG}=required_only, or set workload_egress of the hub to rules or web."),
         ));
     }
 }
