@@ -35,6 +35,7 @@ stories! {
     group_deleted
     killed_handler
     kubenet
+    live_frontend
     managed_network
     many_clusters
     observe_mode
