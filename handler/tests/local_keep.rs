@@ -17,7 +17,7 @@ const SPEED: &str = "100";
 
 #[tokio::test]
 async fn keep_stays_up_until_ctrl_c_and_leaves_nothing_behind() {
-    let running = start(&["local", "--keep", "--speed", SPEED], &[]);
+    let running = start(&["local", "--clusters", "1", "--keep", "--speed", SPEED], &[]);
     running.says("stop with Ctrl-C").await;
     let urls: Vec<String> = running
         .stderr()
@@ -48,7 +48,7 @@ async fn keep_stays_up_until_ctrl_c_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn kept_alive_it_lets_plan_look_and_a_person_break_what_plan_then_names() {
     let running = start(
-        &["local", "--keep", "--speed", SPEED],
+        &["local", "--clusters", "1", "--keep", "--speed", SPEED],
         &[("HUBWARD__naming__prefix", "ours")],
     );
     running.says("stop with Ctrl-C").await;

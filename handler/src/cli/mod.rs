@@ -41,9 +41,10 @@ pub use output::Output;
 #[cfg(feature = "local")]
 const AFTER_HELP: &str = "\
 Examples:
-  hubward local                          wire one cluster in a simulated Azure
-  hubward local --clusters 3 --json      three, and one JSON object on standard output
+  hubward local                          wire three different clusters in a simulated Azure
+  hubward local --clusters 1 --json      one, and one JSON object on standard output
   hubward local --keep                   stay up afterwards and say how to look around; Ctrl-C ends everything
+  hubward local --script FILE            tell a story instead; --help-script says how it is written
   hubward plan --cluster ID              what would be done for a cluster of the configured scope
 
 Exit codes: 0 fine, 1 broken or changes pending, 2 wrong usage or configuration, 3 Azure unreachable, 130 interrupted";

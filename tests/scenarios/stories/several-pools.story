@@ -3,5 +3,5 @@
 create cluster shop with two pools
 wait until shop is wired
 walk shop -> api.partner.example:443 arrives from egress
-expect count writes = 6
+expect count firewall updates = 1
 expect nothing was cut

@@ -43,8 +43,8 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How many clusters to create, 1 to 200.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clusters, allow_negative_numbers = true)]
+    /// How many clusters to create, 1 to 200: Azure CNI, kubenet and a private API server by turns.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clusters, allow_negative_numbers = true)]
     clusters: u8,
     /// Decides every draw: latencies, event delays, duplicates.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]

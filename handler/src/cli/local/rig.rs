@@ -142,7 +142,7 @@ impl Rig {
         let now = self.clock.now();
         (1..=count)
             .map(|index| {
-                let spec = ClusterSpec::usual(&format!("aks-{index:02}"), index);
+                let spec = spec(index);
                 let id = lock(&self.azure).create_cluster(&spec, now);
                 let subscription = &self.world.subscription;
                 Cluster {
@@ -302,6 +302,16 @@ fn configuration(arguments: &Arguments) -> Result<(String, Config), LocalError> 
     let text = file.as_ref().map_or_else(|| Ok(EXAMPLE.to_owned()), File::read)?;
     let config = judge(&text, file.as_ref(), &overlay())?;
     Ok((text, config))
+}
+
+/// Cluster number `index`: Azure CNI, kubenet and a private API server by turns.
+fn spec(index: u8) -> ClusterSpec {
+    let usual = |shape: &str| ClusterSpec::usual(&format!("aks-{index:02}{shape}"), index);
+    match index % 3 {
+        2 => usual("-kubenet").kubenet(),
+        0 => usual("-private").private(),
+        _ => usual(""),
+    }
 }
 
 /// A world with one hub, in which every name that the operator's rules allow exists.

@@ -114,7 +114,7 @@ pub(super) const CHAPTERS: &[Chapter] = &[
             form("advance DURATION", "time passes: 90s, 10m, 2h, 1d", "advance 2h"),
             form(
                 "wait until NAME is STATE",
-                "goes on once the cluster is in this state; fails after 12 hours",
+                "goes on once the cluster is in this state, of which settling counts as wired; fails after 12 hours",
                 "wait until shop is wired",
             ),
             form(

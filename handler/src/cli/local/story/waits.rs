@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hubward_core::plan::State;
+
 use super::judge::is_finished;
 use super::scene::{Done, Scene};
 use super::statements::Until;
@@ -32,12 +34,12 @@ impl Scene {
         match until {
             Until::State(name, state) => {
                 let report = self.stage.report(&self.key(name)?).await?;
-                let report = report.filter(|report| report.state == *state);
+                let report = report.filter(|report| is_there(report.state, *state));
                 Ok(report.map(|report| {
                     let proof = report.proof.as_ref().map_or_else(String::new, |proof| {
                         format!("; egress {}, reach {}", proof.egress.word(), proof.reach.word())
                     });
-                    format!("{name} is {state}{proof}")
+                    format!("{name} is {}{proof}", report.state)
                 }))
             }
             Until::There(thing) => {
@@ -65,4 +67,9 @@ impl Scene {
             }
         }
     }
+}
+
+/// A cluster that is settling is switched, and counts as wired for who waits.
+fn is_there(found: State, wanted: State) -> bool {
+    found == wanted || (wanted == State::Wired && found == State::Settling)
 }
