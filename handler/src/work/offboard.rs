@@ -18,10 +18,10 @@ use hubward_core::plan::{
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::Next;
 use super::failure::Failure;
 use super::outcome::{Report, write};
 use super::spoke::{next, report};
-use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Applied, Running, apply};
 use crate::arm::ArmError;
@@ -141,9 +141,7 @@ async fn leave(
     let key = &lease.key.clone();
     let footprint = kept.footprint;
     // Before the others are asked for: of two clusters that leave at once, the one that says so last sees the other leave.
-    if !lease.look_only {
-        app.ledger.footprints.leave(key, found.known.now).await?;
-    }
+    app.ledger.footprints.leave(key, found.known.now).await?;
     let subject = Subject::Offboard {
         footprint: Box::new(footprint.clone()),
     };
@@ -163,12 +161,6 @@ async fn leave(
         in_group,
     };
     let mut unwiring = plan_offboard(&estate, config, &footprint, &departure, found.known);
-    if lease.look_only {
-        write(app, key, &Report::of_plan(&unwiring.plan)).await?;
-        return Ok(Next::Settled {
-            line: LOOKED.to_owned(),
-        });
-    }
     let unserved = bury(app, key, &unwiring, &departure.cause).await?;
     let clock = app.clock.as_ref();
     let applied = apply(&app.arm, &app.ledger, clock, lease, &unwiring.plan, &[], deadline).await?;
