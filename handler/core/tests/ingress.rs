@@ -71,6 +71,19 @@ fn a_hub_without_the_section_makes_nothing_for_inbound_traffic() {
 }
 
 #[test]
+fn a_contribution_from_before_ingress_is_still_read() {
+    let mut text = json!(World::fresh().contribution(&shop()));
+    let fields = text.as_object_mut().unwrap();
+    assert!(
+        !fields.contains_key("ingress"),
+        "what the hub gives is not kept with what the cluster asks for"
+    );
+    fields.remove("inbound");
+    let read: Contribution = serde_json::from_value(text).unwrap();
+    assert!(read.inbound.is_empty() && read.ingress.is_none());
+}
+
+#[test]
 fn without_sources_an_address_is_reserved_and_nothing_opens() {
     let mut world = served(CLOSED, 1);
     world.wire(&shop());

@@ -12,7 +12,7 @@ use super::matching::covers;
 use super::path::obstacle;
 use super::reach::FlowVerdict;
 use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
-use super::security::inbound_verdict;
+use super::security::{Arrival, inbound_verdict};
 use crate::blueprint::{HubFacts, Served, all_frontends};
 use crate::config::Hub;
 use crate::estate::{ClusterView, DnatRule, Estate, FrontendPort, dnat_rules, text, unsettled};
@@ -25,28 +25,46 @@ pub(crate) fn inbound_flows(
     facts: &HubFacts,
     cluster: &ClusterView<'_>,
 ) -> Vec<FlowVerdict> {
-    let scene = Scene::of(estate, hub, facts, cluster);
-    each(&all_frontends(estate, cluster))
-        .map(|(frontend, port)| {
-            let through = scene.through_firewall(frontend, port);
-            let direct = frontend.public.then(|| scene.direct());
-            // Of two equal ones the last is taken: the way through the firewall says more.
-            let best = [direct, through.map(|(_, verdict)| verdict)];
-            let best = best.into_iter().flatten().max_by_key(Verdict::rank);
-            let nobody = || Verdict::Stopped("no way leads in".to_owned());
-            FlowVerdict::inbound(frontend.at(port), Vec::new(), best.unwrap_or_else(nobody))
-        })
-        .collect()
+    judged(estate, hub, facts, cluster, |way_in, frontend, port| {
+        let through = way_in.through_firewall(frontend, port);
+        let direct = frontend.public.then(|| way_in.direct());
+        // Of two equal ones the last is taken: the way through the firewall says more.
+        let best = [direct, through.map(|(_, verdict)| verdict)];
+        let best = best.into_iter().flatten().max_by_key(Verdict::rank);
+        let nobody = || Verdict::Stopped("no way leads in".to_owned());
+        Some(FlowVerdict::inbound(
+            frontend.at(port),
+            Vec::new(),
+            best.unwrap_or_else(nobody),
+        ))
+    })
 }
 
 /// The ports of frontends to which the firewall leads: what clients are promised.
 pub(super) fn led_in(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &ClusterView<'_>) -> Vec<FlowVerdict> {
-    let scene = Scene::of(estate, hub, facts, cluster);
-    each(&all_frontends(estate, cluster))
-        .filter_map(|(frontend, port)| {
-            let (rule, verdict) = scene.through_firewall(frontend, port)?;
-            Some(FlowVerdict::inbound(frontend.at(port), vec![rule], verdict))
-        })
+    judged(estate, hub, facts, cluster, |way_in, frontend, port| {
+        let (rule, verdict) = way_in.through_firewall(frontend, port)?;
+        Some(FlowVerdict::inbound(frontend.at(port), vec![rule], verdict))
+    })
+}
+
+/// What `judge` says of each port of each frontend. Most clusters serve nobody, and for them no rule is read.
+fn judged(
+    estate: &Estate,
+    hub: &Hub,
+    facts: &HubFacts,
+    cluster: &ClusterView<'_>,
+    judge: impl Fn(&WayIn<'_>, &Served, &FrontendPort) -> Option<FlowVerdict>,
+) -> Vec<FlowVerdict> {
+    let frontends = all_frontends(estate, cluster);
+    if frontends.iter().all(|frontend| frontend.ports.is_empty()) {
+        return Vec::new();
+    }
+    let way_in = WayIn::of(estate, hub, facts, cluster);
+    let each = frontends
+        .iter()
+        .flat_map(|frontend| frontend.ports.iter().map(move |port| (frontend, port)));
+    each.filter_map(|(frontend, port)| judge(&way_in, frontend, port))
         .collect()
 }
 
@@ -55,12 +73,6 @@ pub(crate) fn leads_in(estate: &Estate, hub: &Hub, frontend: &Served, port: &Fro
     dnat_rules(estate, hub).iter().any(|rule| {
         leads_to(rule, frontend, port) && unsettled(rule.document).is_none() && is_attached(estate, hub, rule)
     })
-}
-
-fn each(frontends: &[Served]) -> impl Iterator<Item = (&Served, &FrontendPort)> {
-    frontends
-        .iter()
-        .flat_map(|frontend| frontend.ports.iter().map(move |port| (frontend, port)))
 }
 
 fn leads_to(rule: &DnatRule<'_>, frontend: &Served, port: &FrontendPort) -> bool {
@@ -87,7 +99,7 @@ fn is_attached(estate: &Estate, hub: &Hub, rule: &DnatRule<'_>) -> bool {
 }
 
 /// What the way in depends on beside the frontend.
-struct Scene<'a> {
+struct WayIn<'a> {
     estate: &'a Estate,
     hub: &'a Hub,
     facts: &'a HubFacts,
@@ -96,7 +108,7 @@ struct Scene<'a> {
     subnets: Vec<(ResourceId, Result<Vec<Interval>, String>)>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> WayIn<'a> {
     fn of(estate: &'a Estate, hub: &'a Hub, facts: &'a HubFacts, cluster: &ClusterView<'_>) -> Self {
         let subnets = cluster.subnets().into_iter().map(|id| {
             let cut = routes_of(estate, &id);
@@ -154,7 +166,13 @@ impl<'a> Scene<'a> {
         } else {
             (self.facts.firewall_ip, self.back_to_firewall())
         };
-        let guarded = self.worst(|id, _| inbound_verdict(self.estate, id, source, frontend.public, port));
+        let packet = Arrival {
+            source,
+            from_internet: frontend.public,
+            target,
+            port,
+        };
+        let guarded = self.worst(|id, _| inbound_verdict(self.estate, id, &packet));
         if guarded.rank() < back.rank() { guarded } else { back }
     }
 

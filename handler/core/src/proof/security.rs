@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::matching::address_range;
+use super::routes::is_private_range;
 use crate::estate::{Estate, FrontendPort, SubnetView, strings, text};
 use crate::ids::ResourceId;
 
@@ -36,15 +37,22 @@ pub(crate) fn denies_outbound(group: &Value) -> bool {
         .any(|rule| is(rule, "/properties/direction", "Outbound") && is(rule, "/properties/access", "Deny"))
 }
 
-/// What the security group of a subnet does with packets from `source` to a port of a load balancer. By its defaults it lets in
-/// what comes from the network and its peers, and denies what comes from the internet.
-pub(super) fn inbound_verdict(
-    estate: &Estate,
-    subnet: &ResourceId,
-    source: Ipv4Addr,
-    from_internet: bool,
-    port: &FrontendPort,
-) -> Verdict {
+/// A packet that comes in through a load balancer.
+pub(super) struct Arrival<'a> {
+    /// Who sends it.
+    pub(super) source: Ipv4Addr,
+    /// True if that is outside the network and its peers.
+    pub(super) from_internet: bool,
+    /// The load balancer's address, which AKS leaves in the packet (floating IP).
+    pub(super) target: Ipv4Addr,
+    /// The port.
+    pub(super) port: &'a FrontendPort,
+}
+
+/// What the security group of a subnet does with packets from a load balancer. By its defaults it lets in what comes from the
+/// network and its peers, and denies what comes from the internet.
+pub(super) fn inbound_verdict(estate: &Estate, subnet: &ResourceId, packet: &Arrival<'_>) -> Verdict {
+    let source = packet.source;
     let Some(id) = estate.subnet(subnet).and_then(|s| s.security_group()) else {
         return Verdict::Allowed("no security group".to_owned());
     };
@@ -62,14 +70,14 @@ pub(super) fn inbound_verdict(
         let name = text(rule, "/name").unwrap_or("(without name)");
         let label = format!("rule {name} of the security group {}", id.name());
         let allows = is(rule, "/properties/access", "Allow");
-        match (met(rule, source, from_internet, port), allows) {
+        match (met(rule, packet), allows) {
             (Some(false), _) => {}
             (Some(true), true) => return Verdict::Allowed(label),
             (Some(true), false) => return Verdict::Stopped(format!("{label} denies {source}")),
             (None, _) => return Verdict::Unsure(format!("{label} may or may not concern {source}")),
         }
     }
-    if from_internet {
+    if packet.from_internet {
         return Verdict::Stopped(format!(
             "the security group {} lets nobody on the internet in, and {source} is there",
             id.name()
@@ -79,41 +87,52 @@ pub(super) fn inbound_verdict(
 }
 
 /// Whether an inbound rule takes the packet; `None` if that cannot be said.
-fn met(rule: &Value, source: Ipv4Addr, from_internet: bool, port: &FrontendPort) -> Option<bool> {
+fn met(rule: &Value, packet: &Arrival<'_>) -> Option<bool> {
     let protocol = text(rule, "/properties/protocol").unwrap_or("*");
-    let all = port.protocol == "ALL";
-    if protocol != "*" && !all && !protocol.eq_ignore_ascii_case(&port.protocol) {
+    let all = packet.port.protocol == "ALL";
+    if protocol != "*" && !all && !protocol.eq_ignore_ascii_case(&packet.port.protocol) {
         return Some(false);
     }
     let senders = both(rule, "sourceAddressPrefix", "sourceAddressPrefixes");
     let ports = both(rule, "destinationPortRange", "destinationPortRanges");
     let targets = both(rule, "destinationAddressPrefix", "destinationAddressPrefixes");
-    let from = any(&senders, |text| from_sender(text, source, from_internet));
-    let to = any(&ports, |text| to_port(text, port.port));
-    // What the load balancer's address has become by then is not known.
-    let at = any(&targets, |text| (text == "*" || text == "0.0.0.0/0").then_some(true));
+    let from = any(&senders, |text| from_sender(text, packet));
+    let to = any(&ports, |text| to_port(text, packet.port.port));
+    let at = any(&targets, |text| at_target(text, packet.target));
     match (from, to, at) {
-        (Some(false), _, _) | (_, Some(false), _) => Some(false),
+        (Some(false), _, _) | (_, Some(false), _) | (_, _, Some(false)) => Some(false),
         (Some(true), Some(true), Some(true)) if protocol == "*" || !all => Some(true),
         _ => None,
     }
 }
 
-fn from_sender(text: &str, source: Ipv4Addr, from_internet: bool) -> Option<bool> {
+fn from_sender(text: &str, packet: &Arrival<'_>) -> Option<bool> {
     if text == "*" {
         return Some(true);
     }
     if text.eq_ignore_ascii_case("Internet") {
-        return Some(from_internet);
+        return Some(packet.from_internet);
     }
     if text.eq_ignore_ascii_case("VirtualNetwork") {
-        return Some(!from_internet);
+        return Some(!packet.from_internet);
     }
     if text.eq_ignore_ascii_case("AzureLoadBalancer") {
         return Some(false);
     }
     let (low, high) = address_range(text)?;
-    Some(low <= source && source <= high)
+    Some(low <= packet.source && packet.source <= high)
+}
+
+/// The packet has the load balancer's address; a node's own, if somebody has turned floating IP off.
+fn at_target(text: &str, target: Ipv4Addr) -> Option<bool> {
+    if text == "*" {
+        return Some(true);
+    }
+    let (low, high) = address_range(text)?;
+    if low <= target && target <= high {
+        return Some(true);
+    }
+    (!is_private_range(low, high)).then_some(false)
 }
 
 fn to_port(text: &str, port: u16) -> Option<bool> {
@@ -145,4 +164,87 @@ fn both<'a>(rule: &'a Value, one: &str, many: &str) -> Vec<&'a str> {
 
 fn is(rule: &Value, field: &str, wanted: &str) -> bool {
     text(rule, field).is_some_and(|t| t.eq_ignore_ascii_case(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const EGRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+
+    /// The verdict on TCP 443 from the egress address, and the same from the firewall's own.
+    fn verdicts(rules: &Value) -> (Verdict, Verdict) {
+        let read = datetime!(2026-11-23 12:00 UTC);
+        let parse = |tail: &str| {
+            let front = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network";
+            ResourceId::parse(&format!("{front}/{tail}")).unwrap()
+        };
+        let (subnet, group) = (parse("virtualNetworks/v/subnets/n"), parse("networkSecurityGroups/n"));
+        let mut estate = Estate::default();
+        let body = json!({"name": "n", "properties": {"networkSecurityGroup": {"id": group.as_str()}}});
+        estate.insert(subnet.clone(), Some(body), read);
+        estate.insert(group, Some(json!({"properties": {"securityRules": rules}})), read);
+        let port = FrontendPort {
+            port: 443,
+            protocol: "TCP".to_owned(),
+        };
+        let verdict = |source, from_internet| {
+            let packet = Arrival {
+                source,
+                from_internet,
+                target: Ipv4Addr::new(198, 51, 100, 9),
+                port: &port,
+            };
+            inbound_verdict(&estate, &subnet, &packet)
+        };
+        (verdict(EGRESS, true), verdict(Ipv4Addr::new(10, 0, 0, 4), false))
+    }
+
+    fn rule(priority: u32, access: &str, protocol: &str, source: &str, ports: &str, target: &str) -> Value {
+        json!({"name": format!("r{priority}"), "properties": {
+            "direction": "Inbound", "access": access, "priority": priority, "protocol": protocol,
+            "sourceAddressPrefix": source, "destinationPortRange": ports, "destinationAddressPrefix": target,
+        }})
+    }
+
+    #[test]
+    fn inbound_rules_are_asked_by_priority_and_the_defaults_let_private_networks_in_alone() {
+        let allowed = |rules: Value| {
+            let (public, private) = verdicts(&rules);
+            (public.rank(), private.rank())
+        };
+        assert_eq!(allowed(json!([])), (0, 2), "the defaults");
+        assert_eq!(
+            allowed(json!([rule(200, "Allow", "Tcp", "Internet", "443", "*")])),
+            (2, 2)
+        );
+        assert_eq!(
+            allowed(json!([rule(200, "Allow", "Tcp", "203.0.113.10", "400-500", "*")])),
+            (2, 2)
+        );
+        assert_eq!(
+            allowed(json!([rule(200, "Allow", "Tcp", "192.0.2.0/24", "443", "*")])),
+            (0, 2)
+        );
+        assert_eq!(allowed(json!([rule(200, "Allow", "Udp", "*", "443", "*")])), (0, 2));
+        assert_eq!(allowed(json!([rule(200, "Allow", "*", "*", "80", "*")])), (0, 2));
+        let both = json!([
+            rule(300, "Allow", "*", "*", "*", "*"),
+            rule(200, "Deny", "*", "VirtualNetwork", "*", "*"),
+        ]);
+        assert_eq!(allowed(both), (2, 0), "the lower number is asked first");
+        assert_eq!(
+            allowed(json!([rule(200, "Deny", "*", "AzureCloud", "*", "*")])),
+            (1, 1),
+            "a tag nobody can list"
+        );
+        assert_eq!(
+            allowed(json!([rule(200, "Allow", "*", "*", "443", "10.1.0.0/24")])),
+            (1, 1),
+            "a target that may be meant"
+        );
+    }
 }
