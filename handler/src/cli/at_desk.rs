@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::desk::{Desk, Stop};
-use super::{Exit, Output, asking, explain, plan, replay, status, wait};
+use super::{Exit, Output, asking, drift, explain, plan, replay, status, wait};
 
 /// The commands that work at a desk.
 #[derive(Debug, Subcommand)]
@@ -26,6 +26,8 @@ pub(super) enum Command {
     Pause(asking::Pause),
     /// End the pause of a hub.
     Resume(asking::Resume),
+    /// Show field by field what differs from what it should be; with --fix, ask the app to put it right.
+    Drift(drift::Arguments),
     /// Let events have their effect again: archived ones, or those that Event Grid could not deliver.
     Replay(replay::Arguments),
 }
@@ -45,6 +47,7 @@ pub(super) async fn run(desk: &Desk, command: &Command, out: &mut Output) -> Res
         Command::Offboard(arguments) => asking::offboard(desk, arguments, out).await,
         Command::Pause(arguments) => asking::pause(desk, arguments, out).await,
         Command::Resume(arguments) => asking::resume(desk, arguments, out).await,
+        Command::Drift(arguments) => drift::run(desk, arguments, out).await,
         Command::Replay(arguments) => replay::run(desk, arguments, out).await,
     }
 }

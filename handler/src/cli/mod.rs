@@ -10,6 +10,7 @@ mod at_desk;
 mod configuration;
 mod desk;
 mod door;
+mod drift;
 mod explain;
 #[cfg(feature = "local")]
 mod local;

@@ -45,6 +45,7 @@ pub(super) async fn settle(
     let Asked {
         contributions,
         tombstones,
+        ..
     } = asked;
     let now = app.clock.now();
     let kept = match app.ledger.reservations.of_hub(hub).await {

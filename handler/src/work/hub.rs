@@ -3,7 +3,7 @@
 //! The firewall takes one update at a time and each takes minutes, so contributions are gathered for a short while and written
 //! together; what arrives during a write rides in the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hubward_core::blueprint::{Contribution, Tombstone};
@@ -11,17 +11,19 @@ use hubward_core::config::Config;
 use hubward_core::estate::Subject;
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
+use hubward_core::names;
 use hubward_core::plan::{Plan, Wait, plan_hub};
 use time::OffsetDateTime;
 
 use super::addresses::settle;
 use super::failure::{Failure, of_fault, pause_after};
-use super::outcome::{Capacity, HubReport, HubState, write_hub};
+use super::outcome::{Capacity, HubReport, HubState, last_in_force, write_hub};
 use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Running, apply, resume};
 use crate::ledger::keys::KeyLease;
 use crate::ledger::queue::WorkKind;
+use crate::ledger::{Ledger, LedgerError};
 use crate::observe::observe;
 
 /// How long a contribution waits for others before the write that carries it starts. Short against the minutes of the write.
@@ -40,12 +42,20 @@ struct Contributed {
 }
 
 /// What clusters need, and those that need nothing any more.
-pub(super) struct Asked {
-    pub(super) contributions: BTreeMap<ResourceId, Contribution>,
-    pub(super) tombstones: Vec<Tombstone>,
+pub(crate) struct Asked {
+    pub(crate) contributions: BTreeMap<ResourceId, Contribution>,
+    pub(crate) tombstones: Vec<Tombstone>,
+    /// When each of both was written.
+    written_at: BTreeMap<ResourceId, OffsetDateTime>,
 }
 
 impl Asked {
+    /// What tells the rules of the clusters apart of which something was written after `then`.
+    fn since(&self, then: OffsetDateTime) -> BTreeSet<String> {
+        let later = self.written_at.iter().filter(|(_, at)| **at >= then);
+        later.map(|(cluster, _)| names::hash(cluster)).collect()
+    }
+
     /// The clusters that a write of the rules concerns.
     fn clusters(&self) -> impl Iterator<Item = &ResourceId> {
         self.contributions
@@ -85,7 +95,7 @@ pub(super) async fn look(
         app.ledger.decisions.of_hub(hub),
     );
     let (estate, decided) = (estate?, decided?);
-    let contributed = contributed(app, hub).await?;
+    let contributed = contributed(&app.ledger, hub).await?;
     let addresses = settle(app, config, lease, &estate, &contributed.asked).await?;
     if addresses.outrun {
         return Ok(Next::Wait {
@@ -96,13 +106,18 @@ pub(super) async fn look(
     let Asked {
         contributions,
         tombstones,
+        ..
     } = &contributed.asked;
     let mut plan = plan_hub(&estate, config, hub, contributions, tombstones, &addresses.reservations);
     if decided.paused.is_some() {
         plan = plan.paused();
     }
+    let mut report = HubReport::of_plan(&plan);
+    if let Some(in_force) = last_in_force(app, hub).await? {
+        report.drift.without_news_of(&contributed.asked.since(in_force));
+    }
     if lease.look_only {
-        write_hub(app, hub, &HubReport::of_plan(&plan)).await?;
+        write_hub(app, hub, &report).await?;
         return Ok(Next::Settled {
             line: LOOKED.to_owned(),
         });
@@ -127,7 +142,6 @@ pub(super) async fn look(
     if applied.finished {
         wake(app, &clusters).await?;
     }
-    let mut report = HubReport::of_plan(&plan);
     report.capacity = Some(Capacity::of(config, &estate, hub, clusters.len()));
     report.findings.extend(contributed.findings);
     report.findings.extend(addresses.findings);
@@ -199,12 +213,18 @@ async fn wake(app: &App, clusters: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn contributed(app: &App, hub: &str) -> Result<Contributed, Failure> {
-    let listing = app.ledger.contributions.of_hub(hub).await?;
+/// What the clusters of a hub need, as the ledger keeps it.
+pub(crate) async fn asked_of(ledger: &Ledger, hub: &str) -> Result<Asked, LedgerError> {
+    contributed(ledger, hub).await.map(|contributed| contributed.asked)
+}
+
+async fn contributed(ledger: &Ledger, hub: &str) -> Result<Contributed, LedgerError> {
+    let listing = ledger.contributions.of_hub(hub).await?;
     let mut contributed = Contributed {
         asked: Asked {
             contributions: BTreeMap::new(),
             tombstones: Vec::new(),
+            written_at: BTreeMap::new(),
         },
         findings: Vec::new(),
     };
@@ -216,6 +236,9 @@ async fn contributed(app: &App, hub: &str) -> Result<Contributed, Failure> {
         )
     };
     for document in &listing.documents {
+        if let Ok(cluster) = ResourceId::parse(&document.cluster) {
+            contributed.asked.written_at.insert(cluster, document.written_at);
+        }
         if let Some(evidence) = &document.tombstone {
             match ResourceId::parse(&document.cluster) {
                 Ok(cluster) => contributed.asked.tombstones.push(Tombstone {

@@ -7,6 +7,7 @@
 //! A look never waits for Azure. It ends with [`Next`]: settled, look again after a pause, or try again after a failure.
 
 mod addresses;
+mod drift;
 mod failure;
 mod hub;
 mod offboard;
@@ -21,6 +22,8 @@ use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 
 pub(crate) use addresses::tell_plan;
+pub use drift::Drift;
+pub(crate) use hub::asked_of;
 pub use outcome::{Capacity, Held, HubReport, HubState, Place, Report};
 
 /// For how long a look begins further steps; then it leaves the rest to the next one. The host would end an invocation that

@@ -11,8 +11,11 @@ use hubward_core::finding::Finding;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Acceptance, Known, Plan, State, Step};
 use hubward_core::proof::Proof;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
+use super::drift::{Drift, Standing};
 use crate::app::App;
 use crate::ledger::LedgerError;
 use crate::ledger::outcomes::Outcome;
@@ -39,6 +42,9 @@ pub struct Report {
     pub proof: Option<Proof>,
     /// Steps written over the life of this work.
     pub steps: Vec<String>,
+    /// What differed in something that was as it should be before.
+    #[serde(default)]
+    pub drift: Drift,
     /// The plan as people read it.
     pub plan: String,
     /// What went wrong last, if anything.
@@ -98,6 +104,9 @@ pub struct HubReport {
     /// What of the hub is used.
     #[serde(default)]
     pub capacity: Option<Capacity>,
+    /// What differed in rules that were as they should be before.
+    #[serde(default)]
+    pub drift: Drift,
     /// The plan as people read it.
     pub plan: String,
     /// What went wrong last, if anything.
@@ -164,6 +173,7 @@ impl HubReport {
             waits: plan.waits.iter().map(ToString::to_string).collect(),
             findings: plan.findings.clone(),
             capacity: None,
+            drift: Drift::of_plan(plan),
             plan: plan.to_string(),
             trouble: None,
         }
@@ -175,6 +185,7 @@ impl HubReport {
             waits: vec!["another try".to_owned()],
             findings: finding.into_iter().collect(),
             capacity: None,
+            drift: Drift::default(),
             plan: String::new(),
             trouble: Some(line.to_owned()),
         }
@@ -212,6 +223,7 @@ impl Report {
             place: None,
             proof: plan.proof.clone(),
             steps: Vec::new(),
+            drift: Drift::of_plan(plan),
             plan: plan.to_string(),
             trouble: None,
         }
@@ -228,6 +240,7 @@ impl Report {
             place: None,
             proof: None,
             steps: Vec::new(),
+            drift: Drift::default(),
             plan: String::new(),
             trouble: None,
         }
@@ -243,41 +256,84 @@ impl Report {
             place: None,
             proof: None,
             steps: Vec::new(),
+            drift: Drift::default(),
             plan: String::new(),
             trouble: Some(line.to_owned()),
         }
     }
 }
 
-/// Keeps the report as the key's outcome; the steps written so far and the place are carried on.
+/// Keeps the report as the key's outcome; the steps written so far, the place and what drifted before are carried on.
 pub(super) async fn write(app: &App, key: &str, report: &Report) -> Result<(), LedgerError> {
     let mut report = report.clone();
-    let last = match app.ledger.outcomes.get(key).await {
-        Ok(last) => last.and_then(|last| serde_json::from_value::<Report>(last.body).ok()),
-        // A damaged outcome is replaced: it decides nothing.
-        Err(LedgerError::Damaged { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    if let Some(last) = last {
+    let mut before = Drift::default();
+    if let Some(last) = last::<Report>(app, key).await? {
         report.steps.splice(..0, last.steps);
         report.place = report.place.or(last.place);
+        before = last.drift;
     }
-    let outcome = Outcome {
-        key: key.to_owned(),
-        state: report.state.to_string(),
-        at: app.clock.now(),
-        body: serde_json::to_value(&report).unwrap_or_default(),
+    let standing = match report.state {
+        State::Wired | State::Settling => Standing::Settled,
+        State::Offboarded => Standing::Over,
+        State::Observed
+        | State::NotEligible
+        | State::PendingApproval
+        | State::Prepared
+        | State::Waiting
+        | State::Broken
+        | State::Failed
+        | State::Bypassed
+        | State::Offboarding => Standing::Open,
     };
-    app.ledger.outcomes.put(&outcome).await
+    report.drift = report.drift.after(before, standing, app.clock.now());
+    tell_drift(key, &report.drift);
+    put(app, key, report.state.to_string(), &report).await
 }
 
-/// Keeps a hub's report as its outcome.
+/// Keeps a hub's report as its outcome; what drifted before is carried on.
 pub(super) async fn write_hub(app: &App, key: &str, report: &HubReport) -> Result<(), LedgerError> {
+    let mut report = report.clone();
+    let before = last::<HubReport>(app, key)
+        .await?
+        .map(|last| last.drift)
+        .unwrap_or_default();
+    let standing = match report.state {
+        HubState::InForce => Standing::Settled,
+        HubState::Waiting | HubState::Failed => Standing::Open,
+    };
+    report.drift = report.drift.after(before, standing, app.clock.now());
+    tell_drift(key, &report.drift);
+    put(app, key, report.word().to_owned(), &report).await
+}
+
+/// When the hub's rules were last found in force.
+pub(super) async fn last_in_force(app: &App, hub: &str) -> Result<Option<OffsetDateTime>, LedgerError> {
+    let last = last::<HubReport>(app, hub).await?;
+    Ok(last.and_then(|last| last.drift.settled_at))
+}
+
+/// The last report of a key; a damaged one is replaced, since it decides nothing.
+async fn last<R: DeserializeOwned>(app: &App, key: &str) -> Result<Option<R>, LedgerError> {
+    match app.ledger.outcomes.get(key).await {
+        Ok(last) => Ok(last.and_then(|last| serde_json::from_value(last.body).ok())),
+        Err(LedgerError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn put(app: &App, key: &str, state: String, report: &impl Serialize) -> Result<(), LedgerError> {
     let outcome = Outcome {
         key: key.to_owned(),
-        state: report.word().to_owned(),
+        state,
         at: app.clock.now(),
         body: serde_json::to_value(report).unwrap_or_default(),
     };
     app.ledger.outcomes.put(&outcome).await
+}
+
+fn tell_drift(key: &str, drift: &Drift) {
+    for change in &drift.now {
+        let (resource, field, old, new) = (&change.resource, &change.field, &change.old, &change.new);
+        tracing::warn!(key, %resource, field, %old, %new, "this differs from what it should be");
+    }
 }

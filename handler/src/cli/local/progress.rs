@@ -264,6 +264,7 @@ mod tests {
             place: None,
             proof: None,
             steps: Vec::new(),
+            drift: crate::work::Drift::default(),
             plan: String::new(),
             trouble: None,
         }
