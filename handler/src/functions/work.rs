@@ -53,7 +53,7 @@ async fn handle(app: &App, message: &WorkMessage) -> Result<String, LedgerError>
     let mut lease = match app.ledger.keys.begin(message).await? {
         Begin::Idle => return Ok(format!("{name}: nothing is owed")),
         Begin::Busy => return Ok(format!("{name}: somebody else is at work")),
-        Begin::Lease(lease) => lease,
+        Begin::Lease(lease) => *lease,
     };
     match look(app, &mut lease).await {
         Next::Settled { line } => {

@@ -106,6 +106,7 @@ impl Stage {
                 let Some(message) = memory.take().await else { return };
                 *held.lock().unwrap() = Some(message.clone());
                 if let Begin::Lease(lease) = keys.begin(&message).await.unwrap() {
+                    let lease = *lease;
                     let at_work = AtWork::enter(&world);
                     let seen = memory.step(|_| world.fact.load(Ordering::Relaxed)).await;
                     drop(at_work);

@@ -65,7 +65,7 @@ pub const LAST_RETRY: Duration = Duration::from_secs(3600);
 #[derive(Debug, PartialEq, Eq)]
 pub enum Begin {
     /// Work: the key is ours.
-    Lease(KeyLease),
+    Lease(Box<KeyLease>),
     /// Nothing: it is done already, or another message is under way for it.
     Idle,
     /// Nothing now: someone works. The message was sent again for the time when that lease has ended.
@@ -307,7 +307,7 @@ impl Keys {
             return Ok(Begin::Busy);
         };
         match self.due(message).await? {
-            Some(document) => Ok(Begin::Lease(KeyLease {
+            Some(document) => Ok(Begin::Lease(Box::new(KeyLease {
                 turn: document.turn.max(document.turn_of(message).unwrap_or(0)),
                 key: document.key,
                 kind: document.kind,
@@ -323,7 +323,7 @@ impl Keys {
                 last_plan: document.last_plan,
                 unchanged: document.unchanged,
                 lease,
-            })),
+            }))),
             None => {
                 self.leases.release(lease).await?;
                 // A wish that came while we held the lease for nothing met it: its message waits, so it gets another.

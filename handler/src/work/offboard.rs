@@ -117,15 +117,13 @@ async fn doubted(
     doubt.findings.extend(finding);
     write(app, key, &doubt).await?;
     let line = format!("{}, waits for {wait}", State::Offboarding);
-    Ok(match wait {
-        Wait::Absence { until } => {
-            let after = Duration::try_from(until - found.known.now).unwrap_or_default();
-            Next::Wait {
-                after: after.max(Duration::from_secs(1)),
-                line,
-            }
-        }
-        _ => Next::Settled { line },
+    let Wait::Absence { until } = wait else {
+        return Ok(Next::Settled { line });
+    };
+    let after = Duration::try_from(until - found.known.now).unwrap_or_default();
+    Ok(Next::Wait {
+        after: after.max(Duration::from_secs(1)),
+        line,
     })
 }
 

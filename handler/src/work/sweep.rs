@@ -190,10 +190,7 @@ async fn of_group(app: &App, group: &ResourceId, lease: &KeyLease) -> Result<Nex
 async fn in_graph(arm: &Arm, config: &Config) -> Result<BTreeSet<ResourceId>, ArmError> {
     let rows = arm.query(&config.scope.subscriptions, QUERY).await?;
     let ids = rows.iter().filter_map(|row| row.get("id").and_then(Value::as_str));
-    Ok(ids
-        .filter_map(|id| cluster(id))
-        .filter(|id| config.scope.covers(id))
-        .collect())
+    Ok(ids.filter_map(cluster).filter(|id| config.scope.covers(id)).collect())
 }
 
 /// The clusters in scope that the ledger knows and that are not unwired for good.

@@ -153,7 +153,7 @@ impl Bench {
 
     async fn leased(&self, message: &WorkMessage) -> KeyLease {
         match self.begin(message).await {
-            Begin::Lease(lease) => lease,
+            Begin::Lease(lease) => *lease,
             other @ (Begin::Idle | Begin::Busy) => panic!("{other:?}"),
         }
     }

@@ -253,7 +253,8 @@ async fn dead_letters_of_both_schemas_are_replayed_once_and_a_damaged_one_is_tol
 }
 
 async fn replay(rig: &Rig, what: &What, dry_run: bool) -> Result<Replayed, ReplayError> {
-    let config = rig.config().unwrap();
+    let config = rig.config();
+    let config = config.unwrap_or_else(|error| panic!("the configuration is refused: {error}"));
     let replay = Replay {
         ledger: &rig.ledger,
         config: &config,
@@ -321,8 +322,8 @@ fn put_blob(rig: &Rig, name: &str, content: &str, query: &[(&str, &str)]) {
         .header("authorization", "Bearer event-grid")
         .header("x-ms-version", "2024-11-04")
         .header("x-ms-blob-type", "BlockBlob")
-        .body(content.to_owned().into())
-        .unwrap();
+        .body(content.to_owned().into());
+    let request = request.unwrap_or_else(|error| panic!("no request can be made of {name}: {error}"));
     let answer = azure.handle(Service::Blob, request, now);
     assert_eq!(answer.status(), 201, "{}", String::from_utf8_lossy(answer.body()));
 }

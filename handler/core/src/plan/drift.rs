@@ -173,7 +173,9 @@ impl Found<'_> {
                 }
             }
             Value::Array(items) if is_named(items) => self.items(at, &[], items),
-            new => self.note(at.pointer, at.item, &Value::Null, new),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                self.note(at.pointer, at.item, &Value::Null, new)
+            }
         }
     }
 }
