@@ -2,6 +2,7 @@
 //! without it. It tells what the blueprint says and what the plan found; it reads nothing and decides nothing.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
@@ -78,9 +79,17 @@ pub fn cluster(estate: &Estate, id: &ResourceId, plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Everything of ours that stands for a cluster, in the order in which a packet meets it.
+/// Everything of ours that stands for a cluster, in the order in which a packet meets it. `ingress` is the firewall's address
+/// that is reserved for it, `footprint` what the ledger knows of its wiring.
 #[must_use]
-pub fn things(estate: &Estate, config: &Config, id: &ResourceId, footprint: Option<&Footprint>) -> Vec<Thing> {
+pub fn things(
+    estate: &Estate,
+    config: &Config,
+    plan: &Plan,
+    id: &ResourceId,
+    ingress: Option<Ipv4Addr>,
+    footprint: Option<&Footprint>,
+) -> Vec<Thing> {
     let Some(cluster) = estate.cluster(id) else {
         return Vec::new();
     };
@@ -94,7 +103,10 @@ pub fn things(estate: &Estate, config: &Config, id: &ResourceId, footprint: Opti
     if let Some(blueprint) = spoke_blueprint(estate, config, hub, &facts, &cluster) {
         things.extend(of_spoke(id, hub, &facts, &blueprint));
     }
-    if let Some(contribution) = contribution(estate, config, id, &cluster, hub_name, &facts) {
+    let asked = plan.contribution.clone();
+    let asked = asked.or_else(|| contribution(estate, config, id, &cluster, hub_name, &facts));
+    if let Some(mut contribution) = asked {
+        contribution.ingress = ingress;
         let group = rule_collection_group_id(config, &facts.policy);
         let why = format!(
             "carries the rules of every cluster of hub {hub_name}; without it the firewall lets none of them out"

@@ -4,16 +4,19 @@
 
 mod world;
 
+use hubward_core::blueprint::{Inbound, footprint, spoke_blueprint};
+use hubward_core::config::IpProtocol;
 use hubward_core::explain::{cluster, things};
+use hubward_core::ids::ResourceId;
 use hubward_core::plan::Plan;
 use serde_json::json;
-use world::{World, shop};
+use world::{World, id, shop};
 
 fn told(world: &World) -> String {
     let plan: Plan = world.plan(&shop());
     let mut lines = cluster(&world.estate, &shop(), &plan);
     lines.extend(
-        things(&world.estate, &world.config, &shop(), None)
+        things(&world.estate, &world.config, &plan, &shop(), None, None)
             .iter()
             .map(ToString::to_string),
     );
@@ -42,9 +45,49 @@ fn a_cluster_with_user_defined_routing_needs_no_note_about_its_outbound_type() {
 }
 
 #[test]
+fn what_leads_clients_in_and_what_the_ledger_knows_is_explained_too() {
+    let mut world = World::wired();
+    world.configure("[hubs.main.ingress]\nsources = [\"198.51.100.0/24\"]");
+    let mut plan = world.plan(&shop());
+    let inbound = Inbound {
+        protocol: IpProtocol::Tcp,
+        port: 443,
+        target: "10.1.0.9".parse().unwrap(),
+        target_port: 8443,
+    };
+    plan.contribution.as_mut().unwrap().inbound.push(inbound);
+    let cluster = world.estate.cluster(&shop()).unwrap();
+    let blueprint = spoke_blueprint(
+        &world.estate,
+        &world.config,
+        world.hub_config(),
+        &world.facts(),
+        &cluster,
+    )
+    .unwrap();
+    let mut footprint = footprint(&shop(), &cluster, "main", &blueprint);
+    let role = format!(
+        "{}/providers/Microsoft.Authorization/roleAssignments/5c8ff5df-9aee-5046-84a6-35a6e2463d47",
+        blueprint.route_table
+    );
+    footprint.roles.insert(ResourceId::parse(&role).unwrap());
+    footprint.application_address = Some(id("a", "publicIPAddresses/hubward-app-6bda7bfea9"));
+    let address = Some("203.0.113.20".parse().unwrap());
+    let all = things(&world.estate, &world.config, &plan, &shop(), address, Some(&footprint));
+    let told: Vec<String> = all
+        .iter()
+        .filter(|thing| {
+            thing.name.starts_with("in-") || ["role assignment", "application address"].contains(&thing.kind)
+        })
+        .map(ToString::to_string)
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
 fn a_thing_is_found_by_its_id_and_by_its_name_in_any_case() {
     let world = World::wired();
-    let all = things(&world.estate, &world.config, &shop(), None);
+    let all = things(&world.estate, &world.config, &world.plan(&shop()), &shop(), None, None);
     assert!(all.len() > 8);
     for thing in &all {
         assert!(thing.is_meant_by(&thing.name.to_ascii_uppercase()), "{thing}");

@@ -39,13 +39,13 @@ pub(super) struct Arguments {
 pub(super) async fn run(desk: &Desk, arguments: &Arguments, out: &mut Output) -> Result<Exit, Stop> {
     let text = arguments.thing.as_str();
     let (id, whole) = subject(desk, text).await?;
-    let Looked { estate, plan } = look(desk, &id, "THING", out).await?;
+    let Looked { estate, plan, ingress } = look(desk, &id, "THING", out).await?;
     let footprint = match desk.ledger_if_named()? {
         Some(ledger) => ledger.footprints.get(&id.key()).await?,
         None => None,
     };
     let footprint = footprint.as_ref().map(|kept| &kept.footprint);
-    let all = things(&estate, desk.config()?, &id, footprint);
+    let all = things(&estate, desk.config()?, &plan, &id, ingress, footprint);
     let (lines, shown): (Vec<String>, Vec<Thing>) = if whole {
         (cluster(&estate, &id, &plan), all)
     } else {
@@ -81,7 +81,14 @@ async fn subject(desk: &Desk, text: &str) -> Result<(ResourceId, bool), Stop> {
     if let Ok(known) = status.cluster(text) {
         return Ok((cluster_id("THING", &known.id)?, true));
     }
-    match owner(ledger, &status, text).await? {
+    if let Some(id) = owner(ledger, &status, text).await? {
+        return Ok((id, false));
+    }
+    // The rules of a hub are everybody's: any of its clusters can tell of them.
+    let rules = format!("{}-rules-", desk.config()?.naming.prefix);
+    let last = text.rsplit('/').next().unwrap_or_default();
+    let served = status.clusters.iter().filter(|_| last.starts_with(&rules));
+    match served.filter_map(parsed).next() {
         Some(id) => Ok((id, false)),
         None => Err(nothing(text)),
     }
@@ -89,7 +96,6 @@ async fn subject(desk: &Desk, text: &str) -> Result<(ResourceId, bool), Stop> {
 
 /// The cluster for which a thing of ours stands: its rules end with its hash, everything else is in its footprint.
 async fn owner(ledger: &Ledger, status: &Status, text: &str) -> Result<Option<ResourceId>, Stop> {
-    let parsed = |cluster: &ClusterStatus| ResourceId::parse(&cluster.id).ok();
     let hash = text.rsplit('-').next().unwrap_or_default().to_ascii_lowercase();
     let by_rule = status
         .clusters
@@ -102,6 +108,10 @@ async fn owner(ledger: &Ledger, status: &Status, text: &str) -> Result<Option<Re
     let kept = ledger.footprints.all().await?;
     let owner = kept.documents.into_iter().find(|kept| holds(kept, text));
     Ok(owner.map(|kept| kept.footprint.cluster))
+}
+
+fn parsed(cluster: &ClusterStatus) -> Option<ResourceId> {
+    ResourceId::parse(&cluster.id).ok()
 }
 
 /// True if the thing lies in a cluster's footprint, by id or by name. Names of routes are the same in every table, so those are

@@ -2,6 +2,8 @@
 //!
 //! The same observation and the same plan as for an event; only applying is left out.
 
+use std::net::Ipv4Addr;
+
 use hubward_core::config::Config;
 use hubward_core::estate::{Estate, Subject};
 use hubward_core::ids::ResourceId;
@@ -54,6 +56,8 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments, out: &mut Output) ->
 pub(super) struct Looked {
     pub(super) estate: Estate,
     pub(super) plan: Plan,
+    /// The firewall's address that is reserved for it.
+    pub(super) ingress: Option<Ipv4Addr>,
 }
 
 /// Observes a cluster with the caller's rights and plans for it, as a look of the app would; `word` is where a person named it.
@@ -80,7 +84,11 @@ pub(super) async fn look(desk: &Desk, id: &ResourceId, word: &str, out: &mut Out
         tell_plan(ledger, config, &estate, id, &mut known).await?;
     }
     let plan = plan_spoke(&estate, config, id, &known);
-    Ok(Looked { estate, plan })
+    Ok(Looked {
+        estate,
+        plan,
+        ingress: known.reservation.map(|reservation| reservation.ip),
+    })
 }
 
 /// What people decided about the cluster and its hub, if somebody says where the ledger is.

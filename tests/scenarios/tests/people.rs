@@ -252,6 +252,12 @@ async fn explain_says_of_each_thing_why_it_is_there_and_what_breaks_without_it()
         told.starts_with("route hubward-default: sends what leaves the networks"),
         "{told}"
     );
+    let group = rig.our_group();
+    let told = ends(&mut rig, 0, &format!("explain {group}")).await;
+    assert!(
+        told.contains("carries the rules of every cluster of hub main"),
+        "{told}"
+    );
     let line = refused(&mut rig, 2, "explain somebodys-route").await;
     assert!(
         line.starts_with("\"somebodys-route\" is nothing that Hubward made or knows"),
