@@ -208,14 +208,8 @@ fn one(cluster: &ClusterStatus) -> String {
     text
 }
 
-/// A moment to the second, in UTC.
+/// A moment to the minute, in UTC.
 fn at(moment: OffsetDateTime) -> String {
     let moment = moment.to_offset(UtcOffset::UTC);
-    format!(
-        "{} {:02}:{:02}:{:02}",
-        moment.date(),
-        moment.hour(),
-        moment.minute(),
-        moment.second()
-    )
+    format!("{} {:02}:{:02}", moment.date(), moment.hour(), moment.minute())
 }
