@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Runs a command while everything else goes on. `'` holds words together.
 async fn hubward(rig: &mut Rig, line: &str) -> Said {
-    let desk = rig.desk().expect("a desk");
+    let desk = rig.desk().unwrap_or_else(|error| panic!("a desk: {error:?}"));
     let parts: Vec<&str> = line.split('\'').collect();
     let mut words: Vec<&str> = Vec::new();
     for (at, part) in parts.iter().enumerate() {
@@ -24,7 +24,7 @@ async fn hubward(rig: &mut Rig, line: &str) -> Said {
         }
     }
     let said = rig.during(async { command(&desk, &words).await }).await;
-    said.expect("the stage goes on")
+    said.unwrap_or_else(|error| panic!("the stage goes on: {error:?}"))
 }
 
 /// As [`hubward`], which must end with this exit code; gives standard output.
@@ -45,12 +45,14 @@ async fn refused(rig: &mut Rig, exit: u8, line: &str) -> String {
 
 /// How far a cluster is, as a pipeline asks over HTTP.
 async fn asked(rig: &mut Rig, id: &str, goal: &str) -> (u16, Value) {
-    let desk = rig.desk().expect("a desk");
+    let desk = rig.desk().unwrap_or_else(|error| panic!("a desk: {error:?}"));
     let query = [("id", id), ("for", goal)];
     let answer = rig
         .during(async { desk.ask(Ask::Get, "Status", &query, None).await })
         .await;
-    let answer = answer.expect("the stage goes on").expect("the app answers");
+    let answer = answer
+        .unwrap_or_else(|error| panic!("the stage goes on: {error:?}"))
+        .unwrap_or_else(|error| panic!("the app answers: {error:?}"));
     (answer.status, answer.body)
 }
 
@@ -93,14 +95,22 @@ async fn one_step_can_be_approved_and_the_others_wait() {
     let mut rig = in_mode("approve").await;
     let cluster = rig.create_cluster(1);
     rig.settle().await;
-    let held = rig.report(&cluster.key).await.expect("an outcome").held;
+    let held = rig
+        .report(&cluster.key)
+        .await
+        .unwrap_or_else(|| panic!("there is no outcome"))
+        .held;
     let first = &held[0];
     let line = format!("approve aks-01 --step {} --reason 'the peering first'", first.digest);
     let lines = ends(&mut rig, 0, &line).await;
     assert_eq!(lines, format!("aks-01: {} is approved\n", first.id));
     rig.settle().await;
     assert_eq!(rig.state(&cluster).await, "pending_approval");
-    let left = rig.report(&cluster.key).await.expect("an outcome").held;
+    let left = rig
+        .report(&cluster.key)
+        .await
+        .unwrap_or_else(|| panic!("there is no outcome"))
+        .held;
     assert!(left.iter().all(|step| step.digest != first.digest), "{left:?}");
     assert_eq!(rig.counters().writes - rig.counters().firewall_updates, 1);
     let wrong = refused(&mut rig, 1, "approve aks-01 --step 0123456789abcdef --reason x").await;
@@ -171,7 +181,7 @@ async fn a_wait_that_times_out_exits_1_and_one_that_has_time_exits_0() {
 
     let said = hubward(&mut rig, &format!("wait {} --for wired --json", cluster.id)).await;
     assert_eq!(said.exit, 0, "{said:#?}");
-    let end: Value = serde_json::from_str(&said.stdout).expect("one JSON object");
+    let end: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("one JSON object: {error:?}"));
     assert_eq!(
         (end["reached"].as_bool(), end["cluster"]["state"].as_str()),
         (Some(true), Some("wired"))
@@ -241,7 +251,11 @@ async fn explain_says_of_each_thing_why_it_is_there_and_what_breaks_without_it()
         assert!(line.contains("; without ") || line.contains("outboundType"), "{line}");
     }
     // Each of them alone: a rule by its name, a route and a peering by id.
-    let name = rules[0].split([' ', ':']).nth(1).expect("a name").to_owned();
+    let name = rules[0]
+        .split([' ', ':'])
+        .nth(1)
+        .unwrap_or_else(|| panic!("it has no name"))
+        .to_owned();
     assert_eq!(
         ends(&mut rig, 0, &format!("explain {name}")).await,
         format!("{}\n", rules[0])
@@ -313,7 +327,12 @@ async fn a_person_who_only_reads_writes_nothing_in_azure_or_in_the_ledger() {
     let mut rig = Rig::new(SEED).await;
     let cluster = rig.wire_clusters(1).await.remove(0);
     let before = rig.counters().writes;
-    let key = rig.ledger.keys.get(&cluster.key).await.expect("the ledger");
+    let key = rig
+        .ledger
+        .keys
+        .get(&cluster.key)
+        .await
+        .unwrap_or_else(|error| panic!("the ledger: {error:?}"));
     for line in [
         "status",
         "status aks-01 --json",
@@ -324,5 +343,12 @@ async fn a_person_who_only_reads_writes_nothing_in_azure_or_in_the_ledger() {
     }
     ends(&mut rig, 0, &format!("plan --cluster {}", cluster.id)).await;
     assert_eq!(rig.counters().writes, before);
-    assert_eq!(rig.ledger.keys.get(&cluster.key).await.expect("the ledger"), key);
+    assert_eq!(
+        rig.ledger
+            .keys
+            .get(&cluster.key)
+            .await
+            .unwrap_or_else(|error| panic!("the ledger: {error:?}")),
+        key
+    );
 }
