@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its bench has failed")]
 
 mod documents;
+mod footprints;
 mod keys;
 mod reservations;
 mod storage;
