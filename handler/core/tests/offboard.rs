@@ -507,7 +507,7 @@ fn an_address_in_use_stays_with_a_living_cluster_and_its_footprint_is_kept() {
     world.edit(&address, |a| {
         a["properties"]["ipConfiguration"] = json!({"id": frontend.as_str()})
     });
-    let dead = unwire(&world, &mine, &in_group(&[address.clone()]));
+    let dead = unwire(&world, &mine, &in_group(std::slice::from_ref(&address)));
     assert!(
         dead.plan.waits.contains(&Wait::AtRest { id: address.clone() }),
         "{}",
@@ -517,7 +517,7 @@ fn an_address_in_use_stays_with_a_living_cluster_and_its_footprint_is_kept() {
     world.put(&shop(), World::fresh().estate.get(&shop()).unwrap().clone());
     let departure = Departure {
         cause: Cause::Released,
-        ..in_group(&[address.clone()])
+        ..in_group(std::slice::from_ref(&address))
     };
     let unwiring = unwire(&world, &mine, &departure);
     assert_eq!(codes(&unwiring.plan), [Code::ForeignInGroup]);

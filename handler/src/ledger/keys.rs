@@ -63,6 +63,7 @@ pub const LAST_RETRY: Duration = Duration::from_secs(3600);
 
 /// What a message may do.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one for each invocation, taken apart at once")]
 pub enum Begin {
     /// Work: the key is ours.
     Lease(Box<KeyLease>),
