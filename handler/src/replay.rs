@@ -128,7 +128,7 @@ impl Replay<'_> {
         let mut replayed = Replayed::default();
         let mut wanted = Wanted::default();
         for archived in &found {
-            self.archived(archived, &mut replayed, &mut wanted).await?;
+            self.archived(archived, &mut replayed, &mut wanted);
         }
         self.request(wanted, &mut replayed).await?;
         Ok(replayed)
@@ -156,7 +156,7 @@ impl Replay<'_> {
             Err(error) => return Err(error.into()),
         };
         for archived in found.iter().filter(|archived| concerns(archived, id)) {
-            self.archived(archived, &mut replayed, &mut wanted).await?;
+            self.archived(archived, &mut replayed, &mut wanted);
         }
         self.request(wanted, &mut replayed).await?;
         Ok(replayed)
@@ -190,7 +190,7 @@ impl Replay<'_> {
                 replayed.from = Some(archived.happened_at);
                 break;
             }
-            self.archived(archived, &mut replayed, &mut wanted).await?;
+            self.archived(archived, &mut replayed, &mut wanted);
         }
         self.request(wanted, &mut replayed).await?;
         Ok(replayed)
@@ -240,7 +240,7 @@ impl Replay<'_> {
             match only(body) {
                 Ok(event) => {
                     let cause = format!("replay of dead letter {}", event.id);
-                    let heard = self.judged(&event, cause, replayed, &mut wanted).await?;
+                    let heard = self.judged(&event, cause, replayed, &mut wanted);
                     if !self.dry_run && !heard.wishes.is_empty() {
                         // It was never taken, so it is not in the archive yet.
                         let archived = ArchivedEvent::of(&event, body, self.clock.now());
@@ -261,34 +261,22 @@ impl Replay<'_> {
         Ok(Ok(()))
     }
 
-    async fn archived(
-        &self,
-        archived: &ArchivedEvent,
-        replayed: &mut Replayed,
-        wanted: &mut Wanted,
-    ) -> Result<(), ReplayError> {
+    fn archived(&self, archived: &ArchivedEvent, replayed: &mut Replayed, wanted: &mut Wanted) {
         match of_id(archived) {
             Ok(event) => {
                 let cause = format!("replay of event {}", event.id);
-                self.judged(&event, cause, replayed, wanted).await?;
+                self.judged(&event, cause, replayed, wanted);
             }
             Err(malformed) => replayed.damaged.push(DamagedEvent {
                 name: archived.id.clone(),
                 reason: malformed.to_string(),
             }),
         }
-        Ok(())
     }
 
-    async fn judged(
-        &self,
-        event: &Event,
-        cause: String,
-        replayed: &mut Replayed,
-        wanted: &mut Wanted,
-    ) -> Result<Heard, ReplayError> {
+    fn judged(&self, event: &Event, cause: String, replayed: &mut Replayed, wanted: &mut Wanted) -> Heard {
         let now = self.clock.now();
-        let heard = wishes::of_event(self.ledger, self.config, event).await?;
+        let heard = wishes::of_event(self.config, event);
         replayed.events.push(ReplayedEvent {
             id: event.id.clone(),
             happened_at: event.time.unwrap_or(now),
@@ -300,7 +288,7 @@ impl Replay<'_> {
         for wish in &heard.wishes {
             wanted.add(&wish.key, wish.kind, wish.says, cause.clone());
         }
-        Ok(heard)
+        heard
     }
 
     async fn request(&self, wanted: Wanted, replayed: &mut Replayed) -> Result<(), ReplayError> {

@@ -6,7 +6,6 @@
 
 use hubward_core::config::Config;
 use hubward_core::event::{Event, Relevance, classify};
-use hubward_core::ids::ResourceId;
 use time::OffsetDateTime;
 
 use crate::ledger::queue::WorkKind;
@@ -44,13 +43,11 @@ pub enum Says {
 }
 
 /// What an event is to us under this configuration.
-///
-/// # Errors
-/// [`LedgerError`]: the ledger could not say who leans on what was changed.
-pub async fn of_event(ledger: &Ledger, config: &Config, event: &Event) -> Result<Heard, LedgerError> {
+#[must_use]
+pub fn of_event(config: &Config, event: &Event) -> Heard {
     // The time goes with the wish: with it, one answer that there is no such cluster is proof.
     let deleted = event.time.map_or(Says::Changed, Says::Deleted);
-    Ok(match classify(event, config) {
+    match classify(event, config) {
         Relevance::Spoke { cluster, why } => Heard {
             verdict: format!("{why}; work is asked for"),
             wishes: vec![Wish {
@@ -79,12 +76,16 @@ pub async fn of_event(ledger: &Ledger, config: &Config, event: &Event) -> Result
                 says: deleted,
             }],
         },
-        Relevance::Network { resource } => of_network(ledger, &resource).await?,
+        // Most such events are echoes of our own writes; what others change is found by the sweep.
+        Relevance::Network { resource } => Heard {
+            verdict: format!("a change of {resource} needs no work by itself"),
+            wishes: Vec::new(),
+        },
         Relevance::Foreign { reason } => Heard {
             verdict: format!("not ours: {reason}"),
             wishes: Vec::new(),
         },
-    })
+    }
 }
 
 /// Makes a wish. Durable when it returns.
@@ -98,11 +99,4 @@ pub async fn make(ledger: &Ledger, wish: &Wish, cause: &str) -> Result<(), Ledge
         Says::Created(at) => keys.request_created(kind, key, cause, at).await,
         Says::Deleted(at) => keys.request_deleted(kind, key, cause, at).await,
     }
-}
-
-async fn of_network(_ledger: &Ledger, resource: &ResourceId) -> Result<Heard, LedgerError> {
-    Ok(Heard {
-        verdict: format!("a change of {resource} needs no work by itself"),
-        wishes: Vec::new(),
-    })
 }

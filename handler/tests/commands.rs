@@ -152,6 +152,43 @@ async fn the_app_takes_commands_from_those_who_have_its_key() {
 }
 
 #[tokio::test]
+async fn the_app_replays_for_those_who_have_its_key_and_says_what_it_cannot() {
+    let app = App::start().await;
+    let since = ["replay", "--since", "2020-01-01T00:00:00Z"];
+    let ended = app.command("guessed-key-of-nobody", &since).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("to Replay (401)"), "{}", ended.stderr);
+
+    let key = app.key.clone();
+    let cluster = "/subscriptions/5b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-shop/providers/Microsoft.ContainerService/managedClusters/shop";
+    for (words, code, says) in [
+        (&since[..], 2, "is longer ago than 31 days"),
+        (
+            &["replay", "--event", "nobody-knows"],
+            1,
+            "event nobody-knows is not in the archive",
+        ),
+        (
+            &["replay", "--dead-letter"],
+            1,
+            "there is no container hubward-dead-letters",
+        ),
+        (&["replay", "--cluster", cluster], 0, "0 events, 1 looks are asked for"),
+        (
+            &["drift", "--fix", "--reason", "test"],
+            0,
+            "every cluster in scope is looked at",
+        ),
+    ] {
+        let ended = app.command(&key, words).await;
+        assert_eq!(ended.code, Some(code), "{words:?}: {}", ended.stderr);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(said.contains(says), "{words:?}: {said}");
+    }
+    app.host.shutdown().await;
+}
+
+#[tokio::test]
 async fn without_the_address_or_the_key_nothing_is_sent() {
     let pause = ["pause", "main", "--reason", "x"];
     run(&pause, &[]).await.is_refused_with(&["HUBWARD_APP is not set"]);

@@ -68,7 +68,7 @@ async fn take(
         Ok(event) => event,
         Err(malformed) => return Ok(dropped(&malformed)),
     };
-    let heard = wishes::of_event(&app.ledger, config, &event).await?;
+    let heard = wishes::of_event(config, &event);
     if !heard.wishes.is_empty() {
         let archived = ArchivedEvent::of(&event, body, app.clock.now());
         app.ledger.archive.keep(&archived).await?;
