@@ -28,11 +28,15 @@ stories! {
     approve_mode
     azure_has_a_bad_day
     cluster_deleted
+    dead_letters
     drift_by_hand
     drift_on_the_timer
     duplicate_events
     first_cluster
+    forged_events
     group_deleted
+    ingress_managed
+    ingress_provided
     killed_handler
     kubenet
     live_frontend
@@ -42,10 +46,12 @@ stories! {
     offboarded_cluster
     older_than_installation
     pause_and_resume
+    replayed_event
     several_pools
     three_shapes
     two_clusters_in_one_network
     wait_times_out
+    withheld_event
 }
 
 #[test]
