@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Acceptance, State};
+use hubward_core::plan::{Acceptance, FieldChange, State};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -62,6 +62,8 @@ pub struct ClusterStatus {
     /// What people decided about it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Past>,
+    /// What differed at the last look from what was as it should be before.
+    pub drift: Vec<FieldChange>,
     /// When it was last looked at.
     #[serde(with = "time::serde::rfc3339")]
     pub looked_at: OffsetDateTime,
@@ -281,6 +283,7 @@ impl ClusterStatus {
             findings: report.findings,
             asks: report.asks,
             held: report.held,
+            drift: report.drift.now,
             paused: false,
             decisions: Vec::new(),
             looked_at: at,
@@ -406,6 +409,7 @@ mod tests {
             held: Vec::new(),
             paused: false,
             decisions: Vec::new(),
+            drift: Vec::new(),
             looked_at: datetime!(2026-01-05 08:00 UTC),
             cause: None,
             due: false,

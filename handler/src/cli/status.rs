@@ -1,6 +1,7 @@
 //! `hubward status [CLUSTER]`: what the ledger knows of clusters and hubs. It asks Azure nothing but the ledger's storage, with
 //! the caller's rights.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use comfy_table::Table;
@@ -178,6 +179,14 @@ fn one(cluster: &ClusterStatus) -> String {
     }
     for ask in &cluster.asks {
         line("asks", &format!("to accept {} for {}", ask.code.text(), ask.what));
+    }
+    if !cluster.drift.is_empty() {
+        let resources: BTreeSet<&str> = cluster.drift.iter().map(|change| change.resource.name()).collect();
+        let resources: Vec<&str> = resources.into_iter().collect();
+        line(
+            "drift",
+            &format!("{} (hubward drift --cluster ID tells each field)", resources.join(", ")),
+        );
     }
     for past in &cluster.decisions {
         let decision = &past.decision;

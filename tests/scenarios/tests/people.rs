@@ -1,6 +1,8 @@
 //! What people do with the command line while the app runs: they watch, wait, approve, pause, explain. Every command is the one of
 //! the executable, run at a desk in virtual time, with the person's own rights on Azure and the app's door for what writes.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::time::Duration;
 
 use hubward::cli::{Ask, Said, command};
@@ -84,7 +86,7 @@ async fn in_mode_approve_nothing_is_written_before_somebody_agrees_and_then_the_
     let told = ends(&mut rig, 0, "wait aks-01 --for wired --timeout 30m").await;
     assert_eq!(told, "aks-01 is wired\n");
     rig.settle().await;
-    rig.assert_all_wired(&[cluster.clone()]).await;
+    rig.assert_all_wired(&[cluster]).await;
     // Nothing is left to agree to.
     let line = refused(&mut rig, 1, "approve aks-01 --reason again").await;
     assert_eq!(line, "nothing of aks-01 waits for approval: it is wired");
