@@ -168,7 +168,7 @@ impl House {
     }
 }
 
-/// The names of the functions that carry a test attribute, in every Rust file below a folder.
+/// The names of the functions that carry a test attribute, in every Rust file below a folder, and of the tests of stories.
 fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
     let Ok(entries) = fs::read_dir(folder) else {
         panic!("{} cannot be read", folder.display());
@@ -189,7 +189,7 @@ fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
 }
 
 fn tests_in(source: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = stories_in(source);
     let mut marked = false;
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
@@ -202,6 +202,15 @@ fn tests_in(source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The names in a list `stories! { .. }`, each of which is a test.
+fn stories_in(source: &str) -> Vec<String> {
+    let list = source
+        .split_once("\nstories! {")
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let names = list.map(|(names, _)| names.split_whitespace());
+    names.into_iter().flatten().map(str::to_owned).collect()
 }
 
 fn function_name(line: &str) -> Option<&str> {

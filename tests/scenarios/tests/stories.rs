@@ -31,6 +31,7 @@ stories! {
     dead_letters
     drift_by_hand
     drift_on_the_timer
+    drift_report
     duplicate_events
     first_cluster
     forged_events
