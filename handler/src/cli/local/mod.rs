@@ -6,6 +6,7 @@
 //! Ctrl-C and SIGTERM included, the handler's process is ended and the temporary folder removed.
 
 mod by_hand;
+mod entrance;
 mod expectation;
 mod logs;
 mod progress;

@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 
 use azure_sim::door::clock::WallClock;
 use azure_sim::door::loopback::{self, Served};
-use azure_sim::walk::{Packet, Walk};
-use azure_sim::{Azure, ClusterSpec, Counters, EventSchema, EventSubscription, World};
+use azure_sim::walk::{Inbound, Packet, Walk};
+use azure_sim::{
+    Azure, ClusterSpec, Counters, EventSchema, EventSubscription, Exposure, Frontend, PendingService, World,
+};
 use host_sim::{Host, HostOptions, Keys};
-use hubward_core::config::{Config, Hub};
+use hubward_core::blueprint::application_address_id;
+use hubward_core::config::{AddressSource, Config, Hub};
+use hubward_core::ids::ResourceId;
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -27,6 +31,9 @@ use crate::ledger::{Ledger, StorageSettings};
 
 /// The commented example, which is what `local` runs with.
 const EXAMPLE: &str = include_str!("../../../../infra/hubward.example.toml");
+
+/// What `local` adds to it: clients of one network may come in, through addresses that the hub's owner has attached.
+const INGRESS: &str = "\n[hubs.main.ingress]\nsources = [\"192.0.2.0/26\"]\n";
 
 /// When the simulated Azure begins, in Unix milliseconds: 2026-01-05 08:00 UTC, a Monday morning. Fixed, so that the same
 /// seed prints the same times.
@@ -74,7 +81,7 @@ impl Rig {
             wall_ms: unix_ms(),
             azure_ms: EPOCH_MS,
         };
-        let world = world(&config);
+        let world = world(&config, arguments.clusters);
         let azure = Arc::new(Mutex::new(Azure::new(world.clone(), arguments.seed, clock.now())));
         let served = loopback::serve(Arc::clone(&azure), clock).await?;
 
@@ -177,6 +184,23 @@ impl Rig {
     /// Walks a packet through what exists in the simulated Azure.
     pub(super) fn walk(&self, packet: &Packet) -> Walk {
         lock(&self.azure).walk(packet)
+    }
+
+    /// Walks a client's packet in from the internet.
+    pub(super) fn walk_inbound(&self, packet: &Inbound) -> Walk {
+        lock(&self.azure).walk_inbound(packet)
+    }
+
+    /// A person of the cluster's team exposes a web service under the cluster's application address.
+    pub(super) fn expose_web(&self, cluster: &Cluster, ports: &[u16]) -> Result<Ipv4Addr, PendingService> {
+        let address = ResourceId::parse(&cluster.id).map(|id| application_address_id(&self.config, &id));
+        let exposure = Exposure {
+            name: "web".to_owned(),
+            ports: ports.to_vec(),
+            frontend: Frontend::PublicAddress(address.map(|id| id.to_string()).unwrap_or_default()),
+            source_ranges: Vec::new(),
+        };
+        lock(&self.azure).expose(&cluster.id, &exposure)
     }
 
     /// The address of the hub's NAT gateway.
@@ -299,7 +323,9 @@ fn configuration(arguments: &Arguments) -> Result<(String, Config), LocalError> 
         Some(path) => Some(File::of_option(path)),
         None => File::of_variable(&environment),
     };
-    let text = file.as_ref().map_or_else(|| Ok(EXAMPLE.to_owned()), File::read)?;
+    let text = file
+        .as_ref()
+        .map_or_else(|| Ok(format!("{EXAMPLE}{INGRESS}")), File::read)?;
     let config = judge(&text, file.as_ref(), &overlay())?;
     Ok((text, config))
 }
@@ -315,8 +341,15 @@ fn spec(index: u8) -> ClusterSpec {
 }
 
 /// A world with one hub, in which every name that the operator's rules allow exists.
-fn world(config: &Config) -> World {
+/// Where the configuration gives out addresses that the hub's owner attaches, there is one for each cluster.
+fn world(config: &Config, clusters: u8) -> World {
     let mut world = World::one_hub();
+    let ingress = config
+        .hub_for_location(&world.location)
+        .and_then(|(_, hub)| hub.ingress.as_ref());
+    if ingress.is_some_and(|ingress| ingress.addresses == AddressSource::Provided) {
+        world = world.with_ingress_addresses(clusters);
+    }
     let hub = config.hub_for_location(&world.location).map(|(_, hub)| hub);
     let names = hub.map(expectation::names).unwrap_or_default();
     for ((name, _), address) in names.into_iter().zip(NAMES..) {

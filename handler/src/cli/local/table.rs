@@ -26,8 +26,8 @@ pub(super) fn print_json(verdict: &Verdict) {
                 "name": c.name,
                 "state": c.state,
                 "egress_ip": c.egress_ip,
-                "ingress_ip": null,
-                "app_ip": null,
+                "ingress_ip": c.ingress_ip,
+                "app_ip": c.app_ip,
                 "egress_proof": c.egress_proof,
                 "reach_proof": c.reach_proof,
                 "findings": c.findings,
@@ -81,17 +81,18 @@ fn text(verdict: &Verdict) -> String {
 fn clusters(verdict: &Verdict) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["cluster", "state", "egress IP", "steps", "proof"]);
+    table.set_header(["cluster", "state", "egress IP", "ingress IP", "steps", "proof"]);
     for cluster in &verdict.clusters {
         table.add_row([
             cluster.name.clone(),
             cluster.state.clone(),
             cluster.egress_ip.clone().unwrap_or_else(|| "-".to_owned()),
+            cluster.ingress_ip.clone().unwrap_or_else(|| "-".to_owned()),
             cluster.steps.to_string(),
             format!("egress {}, reach {}", cluster.egress_proof, cluster.reach_proof),
         ]);
     }
-    if let Some(steps) = table.column_mut(3) {
+    if let Some(steps) = table.column_mut(4) {
         steps.set_cell_alignment(CellAlignment::Right);
     }
     let text = table.to_string();

@@ -4,6 +4,7 @@ use azure_sim::walk::{Destination, Outcome, Packet, Protocol, Source, Walk};
 use hubward_core::finding::Finding;
 use hubward_core::plan::State;
 
+use super::entrance::Entrance;
 use super::expectation::{Expected, Fate, expected};
 use super::progress::Progress;
 use super::rig::{Cluster, Rig};
@@ -26,6 +27,10 @@ pub(super) struct ClusterVerdict {
     pub(super) name: String,
     pub(super) state: String,
     pub(super) egress_ip: Option<String>,
+    /// The firewall's address under which its clients find it.
+    pub(super) ingress_ip: Option<String>,
+    /// The public address that Hubward made for its services.
+    pub(super) app_ip: Option<String>,
     pub(super) steps: usize,
     pub(super) egress_proof: String,
     pub(super) reach_proof: String,
@@ -39,10 +44,10 @@ pub(super) struct Walked {
     pub(super) as_it_should_be: bool,
     /// True while the mode or a person holds the switch back: nothing is said to be wrong then.
     pub(super) before_switch: bool,
-    subnet: String,
-    to: String,
-    walk: Walk,
-    expectation: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) walk: Walk,
+    pub(super) expectation: String,
 }
 
 impl Verdict {
@@ -87,7 +92,7 @@ impl Walked {
         } else {
             format!("; expected {}", self.expectation)
         };
-        format!("{} -> {}: {fate}{expectation}", self.subnet, self.to)
+        format!("{} -> {}: {fate}{expectation}", self.from, self.to)
     }
 }
 
@@ -95,7 +100,7 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
     let report = progress.report(&cluster.key);
     let before_switch = report.is_some_and(|r| is_before_switch(r.state));
     let packets = expected(rig.hub(), rig.api_server(&cluster.id), |name| rig.resolve(name));
-    let walks: Vec<Walked> = cluster
+    let mut walks: Vec<Walked> = cluster
         .subnets
         .iter()
         .flat_map(|subnet| packets.iter().map(move |packet| (subnet, packet)))
@@ -104,7 +109,7 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
             Walked {
                 as_it_should_be: fares_well(rig, packet, &walk, egress_ip),
                 before_switch,
-                subnet: subnet.rsplit('/').next().unwrap_or_default().to_owned(),
+                from: subnet.rsplit('/').next().unwrap_or_default().to_owned(),
                 to: format!("{}:{}", packet.name, packet.port),
                 walk,
                 expectation: match packet.fate {
@@ -124,6 +129,11 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
         .collect();
     seen.sort();
     seen.dedup();
+    let entrance = report
+        .filter(|_| !before_switch)
+        .and_then(|r| Entrance::open(rig, cluster, r.place.as_ref()?.ingress_ip?));
+    let knocks = entrance.iter().flat_map(|entrance| entrance.knock(rig, egress_ip));
+    walks.extend(knocks);
     let proof = report.and_then(|r| r.proof.as_ref());
     ClusterVerdict {
         id: cluster.id.clone(),
@@ -134,6 +144,8 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
         } else {
             None
         },
+        ingress_ip: entrance.as_ref().map(|e| e.ingress_ip.to_string()),
+        app_ip: entrance.as_ref().and_then(|e| e.app_ip).map(|ip| ip.to_string()),
         steps: report.map_or(0, |r| r.steps.len()),
         egress_proof: proof.map_or("unknown", |p| p.egress.word()).to_owned(),
         reach_proof: proof.map_or("unknown", |p| p.reach.word()).to_owned(),
