@@ -5,15 +5,14 @@
 
 use futures::future::join_all;
 use hubward_core::config::Config;
-use hubward_core::estate::{
-    CONTAINER_SERVICE, ClusterView, Estate, Subject, api_version, is_neighbour, wanted_list, wanted_reads,
-};
+use hubward_core::estate::{Estate, Listing, Subject, api_version, wanted_lists, wanted_reads};
 use hubward_core::ids::ResourceId;
+use serde_json::Value;
 
 use crate::arm::{Arm, ArmError, Read};
 use crate::clock::Clock;
 
-/// More rounds than any chain of references needs (cluster, network, table; firewall, policy, parent, groups).
+/// More rounds than any chain of references needs (cluster, network, table, lists, assignments; firewall, policy, parent, groups).
 const ROUNDS: usize = 12;
 
 /// Reads everything that matters for `subject`.
@@ -22,18 +21,18 @@ const ROUNDS: usize = 12;
 /// The first [`ArmError`] in the order of ids.
 pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Subject) -> Result<Estate, ArmError> {
     let mut estate = Estate::default();
-    let mut listed = false;
     for _ in 0..ROUNDS {
         let wanted: Vec<ResourceId> = wanted_reads(&estate, config, subject).into_iter().collect();
         if wanted.is_empty() {
-            match wanted_list(&estate, config, subject) {
-                Some(subscription) if !listed => {
-                    listed = true;
-                    neighbours(arm, clock, &mut estate, subject, &subscription).await?;
-                    continue;
-                }
-                Some(_) | None => break,
+            let lists = wanted_lists(&estate, config, subject);
+            if lists.is_empty() {
+                break;
             }
+            let answers = join_all(lists.iter().map(|listing| list(arm, listing))).await;
+            for (listing, items) in lists.into_iter().zip(answers) {
+                estate.insert_list(subject, listing, items?, clock.now());
+            }
+            continue;
         }
         let answers = join_all(wanted.iter().map(|id| read(arm, id))).await;
         for (id, answer) in wanted.into_iter().zip(answers) {
@@ -46,22 +45,12 @@ pub async fn observe(arm: &Arm, clock: &dyn Clock, config: &Config, subject: &Su
     Ok(estate)
 }
 
-/// Adds the clusters that live in the same network.
-async fn neighbours(
-    arm: &Arm,
-    clock: &dyn Clock,
-    estate: &mut Estate,
-    subject: &Subject,
-    subscription: &str,
-) -> Result<(), ArmError> {
-    let path = format!("/subscriptions/{subscription}/providers/Microsoft.ContainerService/managedClusters");
-    for body in arm.list(&path, CONTAINER_SERVICE).await? {
-        let cluster = ClusterView::new(&body);
-        if let Some(id) = cluster.id().filter(|_| is_neighbour(estate, subject, &cluster)) {
-            estate.insert(id, Some(body), clock.now());
-        }
+async fn list(arm: &Arm, listing: &Listing) -> Result<Vec<Value>, ArmError> {
+    let (path, api) = (listing.path(), listing.api_version());
+    match listing.filter() {
+        Some(filter) => arm.list_where(&path, api, &filter).await,
+        None => arm.list(&path, api).await,
     }
-    Ok(())
 }
 
 async fn read(arm: &Arm, id: &ResourceId) -> Result<Read, ArmError> {

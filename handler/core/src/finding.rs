@@ -96,6 +96,10 @@ pub enum Code {
     OutboundSecurityRules,
     /// Node auto-provisioning may use subnets that ARM does not show.
     AutoProvisionedNodes,
+    /// The cluster has a service principal, and the configuration does not give its object id.
+    ServicePrincipalUnknown,
+    /// The cluster's document does not say whose identity its control plane has.
+    IdentityUnknown,
     /// The hub's egress is not exactly one address.
     NotOneEgressAddress,
     /// The configured NAT gateway does not exist.

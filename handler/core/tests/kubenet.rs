@@ -113,14 +113,13 @@ fn a_wired_kubenet_cluster_is_proven_and_every_route_of_aks_is_as_it_was() {
 #[test]
 fn no_step_makes_attaches_or_replaces_a_table() {
     let plan = fresh().plan(&shop());
-    let children = "Microsoft.Network/routeTables/routes";
-    let peerings = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings";
-    assert!(
-        plan.steps
-            .iter()
-            .all(|s| s.target.is_type(children) || s.target.is_type(peerings)),
-        "{plan}"
-    );
+    let written = [
+        "Microsoft.Network/routeTables/routes",
+        "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
+        "Microsoft.Authorization/roleAssignments",
+    ];
+    let is_one = |id: &ResourceId| written.iter().any(|kind| id.is_type(kind));
+    assert!(plan.steps.iter().all(|s| is_one(&s.target)), "{plan}");
 }
 
 #[test]

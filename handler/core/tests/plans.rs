@@ -373,7 +373,7 @@ fn a_subnet_that_aks_delegated_to_itself_for_pods_is_switched_too() {
         s["properties"]["delegations"] =
             json!([{"name": "aks-delegation", "properties": {"serviceName": "Microsoft.ContainerService/managedClusters"}}]);
     });
-    world.rules_live(&[shop()]);
+    world.prepare(&[shop()]);
     assert_eq!(
         steps(&world.plan(&shop())),
         ["switch-more (startable)", "switch-nodes (startable)"]

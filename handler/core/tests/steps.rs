@@ -4,12 +4,14 @@
 
 mod world;
 
-use hubward_core::estate::Estate;
+use hubward_core::estate::{Estate, Subject};
 use hubward_core::finding::Code;
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Plan, State, Wait, after, comparable, kept};
 use serde_json::json;
-use world::{EGRESS_IP, FIREWALL_IP, World, cluster_id, codes, collection, hub_vnet, id, nodes, policy, shop, vnet};
+use world::{
+    EGRESS_IP, FIREWALL_IP, READ, World, cluster_id, codes, collection, hub_vnet, id, nodes, policy, shop, vnet,
+};
 
 type Edit = fn(&mut World);
 
@@ -52,6 +54,7 @@ fn no_step_writes_a_parent_of_somebody_else() {
             "microsoft.network/virtualnetworks/subnets",
             "microsoft.network/routetables",
             "microsoft.network/firewallpolicies/rulecollectiongroups",
+            "microsoft.authorization/roleassignments",
         ];
         assert!(written.contains(&kind.as_str()), "{}", step.id);
         assert!(!step.api_version.is_empty(), "{}", step.id);
@@ -213,7 +216,8 @@ fn a_new_firewall_address_is_followed_at_once() {
 
 #[test]
 fn a_plan_is_the_same_for_the_same_estate_whatever_the_order_and_time_of_reading() {
-    let world = World::fresh().with_cluster("a", "depot", "more");
+    let mut world = World::fresh().with_cluster("a", "depot", "more");
+    world.assigned(vec![json!({"name": "one"}), json!({"name": "two"})]);
     let text = |estate: &Estate| {
         let plan = World {
             estate: estate.clone(),
@@ -228,6 +232,11 @@ fn a_plan_is_the_same_for_the_same_estate_whatever_the_order_and_time_of_reading
     for (id, snapshot) in documents {
         reversed.insert(id.clone(), snapshot.body.clone(), snapshot.read_at);
         later.insert(id, snapshot.body, snapshot.read_at + time::Duration::HOUR);
+    }
+    let subject = Subject::Spoke { cluster: shop() };
+    for (listing, items) in world.estate.lists() {
+        reversed.insert_list(&subject, listing.clone(), items.iter().rev().cloned().collect(), READ);
+        later.insert_list(&subject, listing.clone(), items.to_vec(), READ + time::Duration::HOUR);
     }
     let bytes = |plan: &Plan| serde_json::to_string(plan).unwrap();
     assert_eq!(bytes(&text(&world.estate).1), bytes(&text(&reversed).1));

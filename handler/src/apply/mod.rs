@@ -16,7 +16,7 @@ use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Method, Plan, Step, comparable, differs};
 use time::OffsetDateTime;
 
-use crate::arm::{Arm, ArmError, Operation, Read, Written};
+use crate::arm::{Arm, ArmError, Class, Operation, Read, Written};
 use crate::clock::Clock;
 use crate::ledger::keys::KeyLease;
 use crate::ledger::lanes::LaneLease;
@@ -56,10 +56,23 @@ pub struct Applied {
     pub busy: Vec<String>,
     /// Steps refused because their target changed since the plan was made, each with what changed.
     pub changed: Vec<String>,
+    /// Steps that Azure will take later, with what it waits for and for how long to leave it alone.
+    pub deferred: Vec<Deferred>,
     /// Steps that were not begun because the look had lasted too long.
     pub late: Vec<String>,
     /// True if Azure finished a write at once, so that no operation will tell of its end.
     pub finished: bool,
+}
+
+/// A step that Azure will take later.
+#[derive(Debug)]
+pub struct Deferred {
+    /// The step.
+    pub step: String,
+    /// When to try again.
+    pub after: Duration,
+    /// What has to happen first, in words.
+    pub reason: &'static str,
 }
 
 /// Writes the steps of `plan` that wait for nothing, at most one per lane. The first one is written whenever it comes to it;
@@ -94,6 +107,11 @@ pub async fn apply(
                 match outcome? {
                     Outcome::Refused(what) => applied.changed.push(format!("{} ({what})", step.id)),
                     Outcome::Busy => applied.busy.push(step.id.clone()),
+                    Outcome::Deferred { after, reason } => applied.deferred.push(Deferred {
+                        step: step.id.clone(),
+                        after,
+                        reason,
+                    }),
                     Outcome::Running => applied.written.push(step.id.clone()),
                     Outcome::Finished => {
                         applied.written.push(step.id.clone());
@@ -110,7 +128,7 @@ pub async fn apply(
 impl Applied {
     /// True if no step was begun yet.
     fn is_untouched(&self) -> bool {
-        self.written.is_empty() && self.busy.is_empty() && self.changed.is_empty()
+        self.written.is_empty() && self.busy.is_empty() && self.changed.is_empty() && self.deferred.is_empty()
     }
 }
 
@@ -142,6 +160,8 @@ enum Outcome {
     Refused(String),
     /// Azure is writing something that takes one write at a time.
     Busy,
+    /// Azure will take it later, and everything else now.
+    Deferred { after: Duration, reason: &'static str },
     /// Azure accepted it.
     Running,
     /// Azure finished it at once.
@@ -166,9 +186,6 @@ async fn write(
         tracing::info!(step = step.id, "a lease was lost to another worker");
         Ok(Outcome::Refused("another worker took over".to_owned()))
     };
-    if !renewed(ledger, clock, lease, leases).await? {
-        return taken_over();
-    }
     if let Some(lane) = moving(arm, step).await? {
         tracing::info!(
             step = step.id,
@@ -176,6 +193,9 @@ async fn write(
             "a write that began since the plan was made is still running"
         );
         return Ok(Outcome::Busy);
+    }
+    if !renewed(ledger, clock, lease, leases).await? {
+        return taken_over();
     }
     // Nothing is asked of anybody between this read and the write, so that a foreign change has the least time to slip in.
     let found = arm.read(&step.target, &step.api_version).await.map_err(failed)?;
@@ -194,7 +214,14 @@ async fn write(
         Method::Put => arm.put(&step.target, &step.api_version, &step.body).await,
         Method::Delete => arm.delete(&step.target, &step.api_version).await,
     };
-    match written.map_err(failed)? {
+    let written = match written {
+        Ok(written) => written,
+        Err(error) => match of_a_right(step, &error) {
+            Some(outcome) => return Ok(outcome),
+            None => return Err(failed(error)),
+        },
+    };
+    match written {
         Written::Done(_) => Ok(Outcome::Finished),
         Written::Running(operation) => {
             let record = record(step, operation, clusters);
@@ -219,6 +246,24 @@ async fn moving<'a>(arm: &Arm, step: &'a Step) -> Result<Option<&'a str>, ApplyE
         }
     }
     Ok(None)
+}
+
+/// What a refused right means: that somebody gave it meanwhile, or that the directory does not know the identity yet. Neither
+/// is a reason to leave the other steps undone.
+fn of_a_right(step: &Step, error: &ArmError) -> Option<Outcome> {
+    if Kind::of(&step.target) != Some(Kind::RoleAssignment) {
+        return None;
+    }
+    let code = error.fault()?.cause();
+    if code.eq_ignore_ascii_case("RoleAssignmentExists") {
+        return Some(Outcome::Refused("the same right exists under another name".to_owned()));
+    }
+    match error.class() {
+        Class::Wait { after, reason } if code.eq_ignore_ascii_case("PrincipalNotFound") => {
+            Some(Outcome::Deferred { after, reason })
+        }
+        Class::Wait { .. } | Class::Retry { .. } | Class::NeedsPerson | Class::Bug => None,
+    }
 }
 
 /// Renews key and lanes where they would run short during a read and a write; false if one was lost.

@@ -101,7 +101,7 @@ const RULES: &[Rule] = &[
     rule(
         "",
         "PrincipalNotFound",
-        Verdict::Wait(20, "the identity is not known to the directory yet"),
+        Verdict::Wait(30, "the identity is not known to the directory yet"),
         "400 for 6 to 269 s after creation, median 48 [recorded: fluent-net Msi]",
     ),
     rule(

@@ -209,6 +209,12 @@ pub(super) fn report(plan: &Plan, applied: &Applied, running: &Running) -> Repor
             .iter()
             .map(|step| format!("a plan made anew for {step}")),
     );
+    report.waits.extend(
+        applied
+            .deferred
+            .iter()
+            .map(|d| format!("step {} ({})", d.step, d.reason)),
+    );
     for ended in &running.ended {
         report.findings.extend(ended.finding.clone());
         if let Some(fault) = &ended.fault {
@@ -245,6 +251,10 @@ pub(super) fn next(
     if !applied.changed.is_empty() {
         // Somebody else is at work on it; with a growing pause, or two writers would chase each other.
         return Next::Retry { first: AGAIN, line };
+    }
+    // All that is startable was tried, and only time helps what Azure put off.
+    if let Some(after) = applied.deferred.iter().map(|d| d.after).min() {
+        return Next::Wait { after, line };
     }
     let pause = plan
         .waits

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use azure_sim::{Azure, ClusterSpec, DeliveryId};
+use azure_sim::{Azure, Call, CallKind, ClusterSpec, DeliveryId};
 use hubward::host::Reply;
 use hubward::stage::reach::{API_ADDRESS, API_SERVER, MCR, NOT_ALLOWED, PARTNER, walks};
 use hubward::stage::{Cluster, Crash, Setup, Stage, StageError};
@@ -221,13 +221,37 @@ impl Rig {
     /// As [`Rig::assert_wired`], and the ledger says so too.
     pub async fn assert_all_wired(&self, clusters: &[Cluster]) {
         for cluster in clusters {
-            let state = self.state(cluster).await;
-            if state != "wired" {
-                let report = self.report(&cluster.key).await;
-                self.fail(&format!("{} is {state}, not wired: {report:#?}", cluster.spec.name));
+            let report = self.report(&cluster.key).await;
+            if !report.as_ref().is_some_and(|report| report.state.is_wired()) {
+                self.fail(&format!("{} is not wired: {report:#?}", cluster.spec.name));
             }
             self.assert_wired(cluster);
         }
+    }
+
+    /// Paths of the handler's accepted writes, in order.
+    #[must_use]
+    pub fn accepted_writes(&self) -> Vec<String> {
+        let azure = self.azure.lock();
+        let handler = azure.world().handler.clone();
+        let accepted = |call: &&Call| {
+            call.kind == CallKind::Write && call.principal.as_ref() == Some(&handler) && call.status < 300
+        };
+        azure
+            .trace()
+            .iter()
+            .filter(accepted)
+            .map(|call| call.path.clone())
+            .collect()
+    }
+
+    /// The writes that Azure refused, one a line.
+    #[must_use]
+    pub fn refused_writes(&self) -> Vec<String> {
+        let azure = self.azure.lock();
+        let refused = |call: &&Call| call.kind == CallKind::Write && call.status >= 300;
+        let line = |call: &Call| format!("{} {} {} {:?}", call.at, call.path, call.status, call.error_code);
+        azure.trace().iter().filter(refused).map(line).collect()
     }
 
     /// Fails the test.

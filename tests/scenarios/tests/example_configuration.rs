@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use hubward_core::config::{Config, Ingress, Mode, WorkloadEgress};
+use hubward_core::config::{Config, Ingress, Mode, Roles, WorkloadEgress};
 
 #[test]
 fn the_example_configuration_is_accepted() {
     let config = Config::load(&example(), &BTreeMap::new()).unwrap();
     assert_eq!(config.mode, Mode::Correct);
+    assert_eq!(
+        config.roles,
+        Roles::default(),
+        "the example shows the role that holds without it"
+    );
     let (name, hub) = config.hub_for_location("westeurope").unwrap();
     assert_eq!((name, hub.workload_egress), ("main", WorkloadEgress::Rules));
     assert_eq!(hub.rules.application[0].targets, ["api.partner.example"]);
@@ -46,6 +51,10 @@ fn every_commented_setting_of_the_example_is_accepted() {
     let (_, hub) = config.hub_for_location("westeurope").unwrap();
     assert_eq!(hub.rules.application[0].priority, Some(3000));
     assert_eq!(hub.rules.network[0].destinations, ["198.51.100.0/24"]);
+    assert_eq!(
+        config.object_id_of("33333333-3333-4333-8333-333333333333"),
+        Some("44444444-4444-4444-8444-444444444444")
+    );
     let ingress = hub.ingress.as_ref().unwrap();
     assert_eq!(ingress.sources, ["192.0.2.0/24"]);
     let defaults = Ingress::default();
@@ -93,7 +102,8 @@ fn the_example_without_workload_egress_is_refused_by_the_name_of_the_field() {
 fn uncommented(line: &str) -> Option<String> {
     let rest = line.strip_prefix("# ")?;
     let key = rest.split(" = ").next()?;
-    let setting = rest.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let setting =
+        rest.contains(" = ") && (key.chars().all(|c| c.is_ascii_lowercase() || c == '_') || key.starts_with('"'));
     (setting || rest.starts_with('[')).then(|| rest.to_owned())
 }
 

@@ -259,8 +259,8 @@ async fn assert_grows(rig: &mut Rig, what: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_on_a_slow_day_begins_no_further_step_after_its_time() {
-    // Two steps could start at once; from 12 s on, reading the estate and the first of them take all the time there is.
-    for (seconds, steps) in [(1, 2), (6, 2), (12, 1), (18, 1)] {
+    // Three steps could start at once; from 6 s on, reading the estate and the first of them take all the time there is.
+    for (seconds, steps) in [(1, 3), (4, 2), (6, 1), (18, 1)] {
         let mut rig = Rig::without_app(Setup::seeded(SEED)).await;
         rig.story = format!("ARM answers after {seconds} s");
         rig.ledger.installed.at(rig.now()).await.unwrap();

@@ -97,7 +97,11 @@ async fn an_hour_without_arm_in_the_middle_of_a_wiring_costs_nothing_but_time() 
             rig.settle().await;
             rig.assert_all_wired(&[cluster]).await;
             assert_eq!(poisoned(&rig), 0, "seed {seed}");
-            assert!(rig.counters().writes <= 6, "seed {seed}: {:?}", rig.counters());
+            assert!(
+                rig.accepted_writes().len() <= 8,
+                "seed {seed}: {:?}",
+                rig.accepted_writes()
+            );
         }
     }
 }
@@ -132,6 +136,15 @@ async fn failed_once(path: &str) {
             rig.azure.lock().document(&network).is_some()
         })
         .await;
+        if path.starts_with("subnets") {
+            // The right on the subnet has a path that begins so too, and comes first.
+            let right = format!("{}/providers/Microsoft.Authorization", cluster.subnet).to_ascii_lowercase();
+            rig.run_until("the right on the subnet is given", |rig| {
+                let rights = rig.ids_of("Microsoft.Authorization/roleAssignments");
+                rights.iter().any(|id| id.to_ascii_lowercase().starts_with(&right))
+            })
+            .await;
+        }
         rig.azure.lock().inject(Fault {
             method: Some(http::Method::PUT),
             path_contains: path.to_owned(),
@@ -177,7 +190,7 @@ async fn a_policy_that_somebody_else_is_updating_is_waited_for() {
             "seed {seed}: {said}"
         );
         assert_eq!(rig.document(&group)["properties"]["priority"], 39_000, "seed {seed}");
-        assert_eq!((rig.counters().writes, poisoned(&rig)), (5, 0), "seed {seed}");
+        assert_eq!((rig.accepted_writes().len(), poisoned(&rig)), (7, 0), "seed {seed}");
     }
 }
 
@@ -223,7 +236,11 @@ async fn a_foreign_change_between_our_read_and_our_write_is_refused_and_planned_
             endpoints[0]["service"], "Microsoft.Sql",
             "seed {seed}: the change was written over"
         );
-        assert_eq!(rig.counters().writes, 5, "seed {seed}: the refused write was not sent");
+        assert_eq!(
+            rig.accepted_writes().len(),
+            7,
+            "seed {seed}: the refused write was not sent"
+        );
     }
 }
 
@@ -282,7 +299,7 @@ async fn a_foreign_change_while_we_write_is_told_and_mended() {
         assert!(told, "seed {seed}: nobody was told of the lost update");
         rig.settle().await;
         rig.assert_all_wired(&[cluster]).await;
-        assert_eq!(rig.counters().writes, 6, "seed {seed}");
+        assert_eq!(rig.accepted_writes().len(), 8, "seed {seed}");
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 const SEEDS: [u64; 5] = [1, 2, 3, 1007, 424_242];
 
 #[tokio::test(start_paused = true)]
-async fn one_cluster_is_wired_with_five_writes_and_one_firewall_update() {
+async fn one_cluster_is_wired_with_seven_writes_and_one_firewall_update() {
     for seed in SEEDS {
         let mut rig = Rig::new(seed).await;
         let clusters = rig.wire_clusters(1).await;
@@ -19,8 +19,12 @@ async fn one_cluster_is_wired_with_five_writes_and_one_firewall_update() {
         let counters = rig.counters();
         println!("seed {seed}: {counters:?} in {:.0} s", rig.seconds());
         assert_eq!(
-            (counters.writes, counters.firewall_updates, counters.throttled),
-            (5, 1, 0),
+            (
+                rig.accepted_writes().len(),
+                counters.firewall_updates,
+                counters.throttled
+            ),
+            (7, 1, 0),
             "seed {seed}"
         );
     }
@@ -75,7 +79,7 @@ async fn the_switch_on_the_node_subnet_is_the_last_write() {
     for seed in SEEDS {
         let mut rig = Rig::new(seed).await;
         let clusters = rig.wire_clusters(1).await;
-        let writes = writes(&rig);
+        let writes = rig.accepted_writes();
         let last = writes.last().unwrap();
         assert!(
             last.eq_ignore_ascii_case(&clusters[0].subnet),
@@ -123,14 +127,16 @@ async fn several(seed: u64, count: u8, most_updates: u64) {
     println!("seed {seed}, {count} clusters: {counters:?} in {:.0} s", rig.seconds());
     assert_eq!(counters.throttled, 0, "seed {seed}: {counters:?}");
     assert!(counters.firewall_updates <= most_updates, "seed {seed}: {counters:?}");
-    let accepted = u64::try_from(writes(&rig).len()).unwrap();
+    let accepted = u64::try_from(rig.accepted_writes().len()).unwrap();
     assert_eq!(
         accepted - counters.firewall_updates,
-        4 * u64::from(count),
+        6 * u64::from(count),
         "seed {seed}: {counters:?}"
     );
     // A write can meet one that another worker has begun on the hub's network since it looked; it waits and comes again.
-    let refused = refused(&rig);
+    let mut refused = rig.refused_writes();
+    // The directory learns of an identity minutes after AKS has made it.
+    refused.retain(|line| !line.contains("PrincipalNotFound"));
     let busy = ["ReferencedResourceNotProvisioned", "AnotherOperationInProgress"];
     let expected = refused.iter().all(|line| busy.iter().any(|code| line.contains(code)));
     assert!(expected && refused.len() <= 2, "seed {seed}: {refused:#?}");
@@ -153,27 +159,6 @@ fn assert_separate(rig: &Rig, clusters: &[Cluster]) {
         "seed {}",
         rig.seed
     );
-}
-
-/// Paths of the handler's accepted writes, in order.
-fn writes(rig: &Rig) -> Vec<String> {
-    let azure = rig.azure.lock();
-    let handler = azure.world().handler.clone();
-    let calls = azure.trace().iter();
-    calls
-        .filter(|c| c.kind == azure_sim::CallKind::Write && c.principal.as_ref() == Some(&handler) && c.status < 300)
-        .map(|c| c.path.clone())
-        .collect()
-}
-
-/// The handler's writes that Azure refused.
-fn refused(rig: &Rig) -> Vec<String> {
-    let azure = rig.azure.lock();
-    let calls = azure.trace().iter();
-    calls
-        .filter(|c| c.kind == azure_sim::CallKind::Write && c.status >= 300)
-        .map(|c| format!("{} {} {} {:?}", c.at, c.path, c.status, c.error_code))
-        .collect()
 }
 
 fn routes(table: &Value) -> Vec<(String, String)> {

@@ -8,6 +8,7 @@ mod group;
 mod hub;
 mod ingress;
 mod reasons;
+mod roles;
 mod rules;
 mod shrink;
 mod spoke;
@@ -30,6 +31,8 @@ pub(crate) use ingress::{
 };
 pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
 pub use reasons::{RuleReason, rule_reasons};
+pub(crate) use roles::lists_of_rights;
+pub use roles::{ClusterPrincipal, Grant, cluster_principal, grants};
 pub(crate) use rules::protocol_type;
 pub(crate) use rules::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 pub use rules::{Destination, Requirement, requirements};

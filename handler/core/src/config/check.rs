@@ -9,7 +9,7 @@ use super::drift;
 use super::events;
 use super::hub::region;
 use super::rules::{IpProtocol, NetworkRule, OperatorRules};
-use super::{Config, ConfigError, Credential, Hub, ingress};
+use super::{Config, ConfigError, Credential, Hub, ingress, roles};
 use crate::blueprint::{APPLICATION_PRIORITY, DNAT_PRIORITY, NETWORK_PRIORITY};
 use crate::ids::ResourceId;
 use crate::names;
@@ -38,6 +38,7 @@ pub(super) fn check(config: &Config) -> Checked {
     check_hubs_apart(&config.hubs)?;
     check_scope(config)?;
     check_credential(&config.credential)?;
+    roles::check(config)?;
     check_drift_and_events(config)
 }
 

@@ -108,6 +108,7 @@ fn meaning(field: &str) -> Option<&'static str> {
         "kind" => "managed_identity, workload_identity, developer_tools",
         "targets" => "a list of names, for example [\"api.partner.example\"]",
         "destinations" => "a list of networks, addresses, names or service tags",
+        "definition" => "the GUID of a role definition",
         "addresses" => "provided, managed",
         "sources" => "a list of networks, for example [\"203.0.113.0/24\"]",
         "cluster" => "the resource id of the cluster",

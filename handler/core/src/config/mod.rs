@@ -12,6 +12,7 @@ mod events;
 mod hub;
 mod ingress;
 mod overlay;
+mod roles;
 mod rules;
 mod scope;
 
@@ -26,6 +27,7 @@ pub use events::Events;
 pub use hub::{Hub, WorkloadEgress, same_location};
 pub use ingress::{AddressSource, Ingress, IngressTarget};
 pub use overlay::PREFIX as OVERLAY_PREFIX;
+pub use roles::Roles;
 pub use rules::{
     ApplicationKind, ApplicationProtocol, ApplicationRule, DestinationKind, IpProtocol, NetworkRule, OperatorRules,
 };
@@ -56,6 +58,12 @@ pub struct Config {
     /// Where Event Grid leaves what it could not deliver.
     #[serde(default)]
     pub events: Events,
+    /// Which rights the clusters' identities are given.
+    #[serde(default)]
+    pub roles: Roles,
+    /// The object id of each service principal by its client id, for clusters that have one instead of a managed identity.
+    #[serde(default)]
+    pub service_principals: BTreeMap<String, String>,
 }
 
 /// What Hubward may do with its plans.

@@ -38,9 +38,9 @@ pub enum Identity {
     SystemAssigned(String),
     /// User-assigned, with the principal's object id.
     UserAssigned(String),
-    /// A service principal. The document has its application (`servicePrincipalProfile.clientId`) and not the object id that
-    /// rights are given to.
-    ServicePrincipal,
+    /// A service principal, by the client id of its application. The document does not have the object id that rights are given
+    /// to (managedClusters.json, ManagedClusterServicePrincipalProfile).
+    ServicePrincipal(String),
     /// The document does not say: AKS has not named the principal yet, or whoever showed the document left it out.
     Unknown,
 }
@@ -222,7 +222,7 @@ impl<'a> ClusterView<'a> {
     pub fn identity(&self) -> Identity {
         let Some(identity) = self.body.get("identity").filter(|v| v.is_object()) else {
             return match text(self.body, "/properties/servicePrincipalProfile/clientId") {
-                Some(client) if !client.eq_ignore_ascii_case("msi") => Identity::ServicePrincipal,
+                Some(client) if !client.eq_ignore_ascii_case("msi") => Identity::ServicePrincipal(client.to_owned()),
                 Some(_) | None => Identity::Unknown,
             };
         };

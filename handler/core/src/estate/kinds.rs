@@ -107,12 +107,17 @@ const RESOURCES: &str = "2024-11-01";
 /// The type of a resource group, which its id does not spell.
 const GROUP: &str = "Microsoft.Resources/resourceGroups";
 
-/// The api-version we use for a resource; `None` if its kind is not one of ours.
+/// The api-version we use for a kind.
 #[must_use]
-pub fn api_version(id: &ResourceId) -> Option<&'static str> {
-    let kind = Kind::of(id)?;
+pub fn api_version_of(kind: Kind) -> &'static str {
     Kind::ALL
         .iter()
         .find(|(k, _, _)| *k == kind)
-        .map(|(_, _, version)| *version)
+        .map_or("", |(_, _, version)| *version)
+}
+
+/// The api-version we use for a resource; `None` if its kind is not one of ours.
+#[must_use]
+pub fn api_version(id: &ResourceId) -> Option<&'static str> {
+    Kind::of(id).map(api_version_of)
 }

@@ -10,8 +10,10 @@ mod cluster;
 mod dnat;
 mod hub;
 mod kinds;
+mod lists;
 mod network;
 mod reads;
+mod role;
 
 use std::collections::BTreeMap;
 
@@ -26,10 +28,13 @@ pub use balancer::{BalancerView, Frontend, FrontendPort, public_address};
 pub use cluster::{ClusterView, Identity, Pool};
 pub use dnat::{DnatRule, dnat_rules};
 pub use hub::{FirewallView, NatGatewayView, PolicyView};
-pub use kinds::{CONTAINER_SERVICE, Kind, api_version};
+pub use kinds::{CONTAINER_SERVICE, Kind, api_version, api_version_of};
+pub use lists::Listing;
 pub use network::{PeeringView, RouteTableView, RouteView, SubnetView, VnetView};
-pub use reads::{Subject, is_neighbour, policy_chain, rule_collection_groups, wanted_list, wanted_reads};
+use reads::is_neighbour;
+pub use reads::{Subject, policy_chain, rule_collection_groups, wanted_lists, wanted_reads};
 pub(crate) use reads::{ingress_address_id, ingress_addresses_ahead};
+pub use role::RoleAssignmentView;
 
 /// One document as read.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +64,7 @@ pub enum Absence {
 #[derive(Clone, Debug, Default)]
 pub struct Estate {
     documents: BTreeMap<ResourceId, Snapshot>,
+    lists: BTreeMap<Listing, Vec<Value>>,
 }
 
 impl Estate {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ClusterView, Estate, Kind};
+use super::{ClusterView, Estate, Kind, Listing};
 use crate::blueprint::{self, Footprint};
 use crate::config::{AddressSource, Config, Hub};
 use crate::ids::ResourceId;
@@ -115,6 +115,29 @@ fn spoke_reads(estate: &Estate, config: &Config, id: &ResourceId, wanted: &mut B
         }
         wanted.insert(vnet_id);
     }
+    wanted.extend(unlisted_grants(estate, config, id, &cluster, hub));
+}
+
+/// The role assignments that the list lacks, by their names: a list may lag behind a write, and what it lacks is written.
+fn unlisted_grants(
+    estate: &Estate,
+    config: &Config,
+    id: &ResourceId,
+    cluster: &ClusterView<'_>,
+    hub: &Hub,
+) -> Vec<ResourceId> {
+    let facts = blueprint::hub_facts(estate, hub).ok();
+    let blueprint = facts.and_then(|facts| blueprint::spoke_blueprint(estate, config, hub, &facts, cluster));
+    let grants = blueprint.map(|blueprint| blueprint::grants(config, hub, id, cluster, &blueprint));
+    let mut grants = grants.unwrap_or_default();
+    grants.retain(|grant| {
+        let listed = estate.role_assignments(grant.scope.subscription(), &grant.principal);
+        listed.is_some_and(|all| {
+            !all.iter()
+                .any(|one| one.covers(&grant.scope) && one.gives(&grant.principal, &grant.definition))
+        })
+    });
+    grants.into_iter().map(|grant| grant.id).collect()
 }
 
 /// The public load balancer, and the addresses that it serves somebody at.
@@ -160,29 +183,38 @@ pub(crate) fn ingress_addresses_ahead(attached: &[ResourceId], config: &Config, 
         .collect()
 }
 
-/// The subscription whose clusters must be listed before the spoke can be switched or left: somebody else may live in its subnets.
-/// `None` while that does not matter, because a subnet that is led to the firewall is past the question.
+/// The lists without which the subject cannot be judged: who else lives in the subnets of a switch, unless they are led to the
+/// firewall already, or of an unwiring; and what a cluster's identity may do.
 #[must_use]
-pub fn wanted_list(estate: &Estate, config: &Config, subject: &Subject) -> Option<String> {
+pub fn wanted_lists(estate: &Estate, config: &Config, subject: &Subject) -> BTreeSet<Listing> {
+    let mut wanted = BTreeSet::new();
+    let clusters = |subscription: &str| Listing::Clusters {
+        subscription: subscription.to_owned(),
+    };
     match subject {
         Subject::Spoke { cluster: id } => {
-            let cluster = estate.cluster(id)?;
-            let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
-            (known && !blueprint::is_led(estate, config, &cluster)).then(|| id.subscription().to_owned())
+            if let Some(cluster) = estate.cluster(id) {
+                let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
+                if known && !blueprint::is_led(estate, config, &cluster) {
+                    wanted.insert(clusters(id.subscription()));
+                }
+                wanted.extend(blueprint::lists_of_rights(config, id, &cluster));
+            }
         }
         // AKS takes only networks of the cluster's own subscription.
         Subject::Offboard { footprint } => {
-            let lives = |vnet: &ResourceId| estate.vnet(vnet).is_some();
-            let subscription = footprint.cluster.subscription();
-            footprint.vnets().iter().any(lives).then(|| subscription.to_owned())
+            if footprint.vnets().iter().any(|vnet| estate.vnet(vnet).is_some()) {
+                wanted.insert(clusters(footprint.cluster.subscription()));
+            }
         }
-        Subject::Hub { .. } => None,
+        Subject::Hub { .. } => {}
     }
+    wanted.retain(|listing| !estate.has_listed(listing));
+    wanted
 }
 
 /// True if a listed cluster lives in the network of the subject's cluster and belongs into the estate.
-#[must_use]
-pub fn is_neighbour(estate: &Estate, subject: &Subject, listed: &ClusterView<'_>) -> bool {
+pub(super) fn is_neighbour(estate: &Estate, subject: &Subject, listed: &ClusterView<'_>) -> bool {
     match subject {
         Subject::Spoke { cluster: id } => {
             listed.id().as_ref() != Some(id) && estate.cluster(id).is_some_and(|own| shares_network(&own, listed))

@@ -21,6 +21,7 @@ mod neighbours;
 mod offboard;
 mod removals;
 mod reservations;
+mod roles;
 mod sharing;
 mod spoke;
 mod step;
@@ -161,6 +162,14 @@ pub struct Plan {
     pub proof: Option<Proof>,
 }
 
+impl State {
+    /// True if the cluster leaves through the hub and both promises are proven, whether or not its rights are assured yet.
+    #[must_use]
+    pub fn is_wired(self) -> bool {
+        matches!(self, Self::Wired | Self::Settling)
+    }
+}
+
 impl Plan {
     /// The steps that may be written at once: those that wait for nothing.
     pub fn startable(&self) -> impl Iterator<Item = &Step> {
@@ -255,7 +264,11 @@ fn estate_text(estate: &Estate) -> String {
         .iter()
         .map(|(id, snapshot)| json!([id.key(), snapshot.body]))
         .collect();
-    json!(documents).to_string()
+    let lists: Vec<_> = estate
+        .lists()
+        .map(|(listing, items)| json!([listing.path(), listing.filter(), items]))
+        .collect();
+    json!([documents, lists]).to_string()
 }
 
 fn digest(text: &str) -> String {

@@ -3,7 +3,7 @@
 //! | stage | makes | may be written |
 //! |---|---|---|
 //! | judge | mode, eligibility, both judgements of the estate as it is | |
-//! | prepare | peerings, route table not attached | at once; nothing runs through them yet |
+//! | prepare | peerings, route table not attached, role assignments | at once; nothing runs through them yet |
 //! | gate | waits and findings: rules, peerings, names, neighbours | |
 //! | switch | the table on each subnet, its default route if it is attached | when every gate is open and every preparing step is done |
 //! | guard | keeps the steps up to the first that would cut anybody off | |
@@ -17,10 +17,11 @@ use super::guard::{Judged, guarded};
 use super::ingress::{self, accepted_losses, application_address, ingress_address};
 use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
+use super::roles::rights;
 use super::writes::{is_switch, peering, remnants, route_table, switch};
 use super::{Acceptance, Known, Plan, State, Step, Wait, Word, after, kubenet};
 use crate::blueprint::{
-    Contribution, HubFacts, contribution, footprint, only_adds, prefixes_by_part, requirements,
+    Contribution, HubFacts, contribution, footprint, grants, only_adds, prefixes_by_part, requirements,
     rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
 };
 use crate::config::{Config, Mode};
@@ -146,7 +147,10 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     plan.proof = Some(judge(scene));
     let mut findings: Vec<Finding> = overlap(scene).into_iter().chain(pod_overlap(scene)).collect();
     findings.extend(kubenet::table_findings(scene));
-    let (preparing, moving) = prepare(scene, &mut findings);
+    let (mut preparing, moving) = prepare(scene, &mut findings);
+    let rights = rights(scene, &preparing, switched);
+    preparing.extend(rights.steps);
+    findings.extend(rights.finding);
     let moving = [moving, switches(scene, &mut findings)].concat();
     let (gates, asks) = gate(scene, &neighbours, switched, &mut findings);
     plan.asks = asks;
@@ -166,15 +170,14 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     plan.hold(mode, &scene.known.word);
     let contributes = is_let_go(mode, &scene.known.word, &plan.steps) && !stopped && is_complete(scene);
     plan.contribution = contributes.then(|| scene.contribution.clone());
-    plan.state = Some(state(
-        mode,
-        switched,
-        &plan.steps,
-        &gates,
-        &findings,
-        plan.proof.as_ref(),
-    ));
-    if plan.state != Some(State::Wired) {
+    let state = state(mode, switched, &plan.steps, &gates, &findings, plan.proof.as_ref());
+    plan.state = Some(match rights.settling {
+        Some(_) if state == State::Wired => State::Settling,
+        Some(_) | None => state,
+    });
+    if state == State::Wired {
+        plan.waits.extend(rights.settling.map(|until| Wait::Rights { until }));
+    } else {
         plan.waits.extend(gates);
         plan.waits.extend(scene.known.word.paused.then_some(Wait::Paused));
     }
@@ -182,6 +185,8 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
         let hub = &scene.contribution.hub;
         let mut footprint = footprint(scene.id, &scene.cluster, hub, scene.blueprint);
         ingress::leave_footprint(scene, &mut footprint);
+        let grants = grants(scene.config, scene.hub, scene.id, &scene.cluster, scene.blueprint);
+        footprint.roles = grants.into_iter().map(|grant| grant.id).collect();
         plan.footprint = Some(footprint);
     }
     findings.extend(reservations(scene));
@@ -385,6 +390,7 @@ fn waits_for_owner(code: Code) -> bool {
             | Code::DnsProxyOff
             | Code::ForeignRouteTable
             | Code::KubenetRouteTable
+            | Code::ServicePrincipalUnknown
             | Code::RouteTableShared
             | Code::RouteTableFull
             | Code::PodAddressOverlap

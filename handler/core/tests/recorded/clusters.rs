@@ -60,7 +60,7 @@ fn line(document: &Document) -> String {
     let identity = match cluster.identity() {
         Identity::SystemAssigned(_) => "system-assigned",
         Identity::UserAssigned(_) => "user-assigned",
-        Identity::ServicePrincipal => "service principal",
+        Identity::ServicePrincipal(_) => "service principal",
         Identity::Unknown => "identity not shown",
     };
     let pools: Vec<String> = cluster

@@ -8,6 +8,8 @@ use super::{hub_vnet, id, policy};
 pub const SUBSCRIPTION: &str = "11111111-1111-4111-8111-111111111111";
 pub const FIREWALL_IP: &str = "10.0.0.4";
 pub const EGRESS_IP: &str = "203.0.113.10";
+/// The control plane's identity of the cluster `shop`.
+pub const PRINCIPAL: &str = "3c7d1ab0-4a5e-4f04-9c5c-0a2a5f2f8e11";
 
 const ETAG: &str = "W/\"0d3b7a52-0c2c-4f0e-9d13-2f3f2c1f9a01\"";
 
@@ -185,11 +187,22 @@ pub fn cluster(cluster: &ResourceId, subnet: &ResourceId) -> Value {
         },
         "identity": {
             "type": "SystemAssigned",
-            "principalId": "3c7d1ab0-4a5e-4f04-9c5c-0a2a5f2f8e11",
+            "principalId": principal(cluster.name()),
             "tenantId": "72f988bf-86f1-41af-91ab-2d7cd011db47",
         },
         "sku": {"name": "Base", "tier": "Standard"},
     })
+}
+
+/// The control plane's identity of a cluster, each its own.
+pub fn principal(cluster: &str) -> String {
+    if cluster == "shop" {
+        return PRINCIPAL.to_owned();
+    }
+    let number = cluster
+        .bytes()
+        .fold(0_u64, |sum, byte| sum * 31 % 1_000_003 + u64::from(byte));
+    format!("9d5e0c1f-7a2b-4c3d-8e4f-{number:012x}")
 }
 
 /// The group AKS makes for the nodes of a cluster.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use hubward_core::blueprint::{self, Contribution, HubFacts, Reservations, hub_facts};
 use hubward_core::config::{Config, Hub};
-use hubward_core::estate::Estate;
+use hubward_core::estate::{Estate, Listing, Subject};
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Age, Known, Plan, Reservation, after, plan_hub, plan_spoke};
@@ -136,6 +136,7 @@ impl World {
         self.put(&id, documents::cluster(&id, &vnet(spoke).child("subnets", subnet)));
         let balancer = load_balancer(spoke, name);
         self.put(&balancer, documents::load_balancer(&balancer));
+        self.assigned_to(&documents::principal(name), Vec::new());
         self
     }
 
@@ -182,6 +183,20 @@ impl World {
         });
     }
 
+    /// The role assignments that Azure lists for the principal of `shop`.
+    pub fn assigned(&mut self, assignments: Vec<Value>) {
+        self.assigned_to(documents::PRINCIPAL, assignments);
+    }
+
+    fn assigned_to(&mut self, principal: &str, assignments: Vec<Value>) {
+        let listing = Listing::RoleAssignments {
+            subscription: SUBSCRIPTION.to_owned(),
+            principal: principal.to_owned(),
+        };
+        let subject = Subject::Spoke { cluster: shop() };
+        self.estate.insert_list(&subject, listing, assignments, READ);
+    }
+
     pub fn put(&mut self, id: &ResourceId, body: Value) {
         self.estate.insert(id.clone(), Some(body), READ);
     }
@@ -195,6 +210,10 @@ impl World {
         let mut kept = Estate::default();
         for (other, snapshot) in self.estate.iter().filter(|(other, _)| *other != id) {
             kept.insert(other.clone(), snapshot.body.clone(), snapshot.read_at);
+        }
+        for (listing, items) in self.estate.lists() {
+            let subject = Subject::Spoke { cluster: shop() };
+            kept.insert_list(&subject, listing.clone(), items.to_vec(), READ);
         }
         self.estate = kept;
     }
@@ -317,8 +336,11 @@ impl World {
 
     /// Writes what prepares the first of the clusters and brings the rules of all into force.
     pub fn prepare(&mut self, clusters: &[ResourceId]) {
-        let plan = self.plan(&clusters[0]);
-        self.start(&plan);
+        // A right on the route table comes after the table.
+        for _ in 0..2 {
+            let plan = self.plan(&clusters[0]);
+            self.start(&plan);
+        }
         self.rules_live(clusters);
     }
 

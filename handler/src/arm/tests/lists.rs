@@ -19,6 +19,20 @@ async fn every_page_is_read_and_the_next_link_is_followed_as_written() {
 }
 
 #[tokio::test]
+async fn a_filter_is_one_parameter_whatever_it_holds() {
+    let bench = Bench::new(vec![page(1, None), page(2, None)]);
+    bench.arm.list_where(CLUSTERS, API, "principalId eq 'p'").await.unwrap();
+    bench
+        .arm
+        .list_where(CLUSTERS, API, "a+b&api-version=1#c")
+        .await
+        .unwrap();
+    let url = |filter: &str| format!("GET https://management.azure.com{CLUSTERS}?api-version={API}&%24filter={filter}");
+    assert_eq!(bench.lines()[0], url("principalId%20eq%20%27p%27"));
+    assert_eq!(bench.lines()[1], url("a%2Bb%26api-version%3D1%23c"));
+}
+
+#[tokio::test]
 async fn paging_is_bounded_and_never_gives_a_part_of_the_list() {
     let endless = (0..=MAX_PAGES)
         .map(|n| page(n, Some(&format!("https://management.azure.com/next?page={n}"))))

@@ -212,10 +212,13 @@ fn step(id: &str) -> String {
         "peer-hub-to-spoke" => "the peering from hub to spoke".to_owned(),
         "peer-spoke-to-hub" => "the peering from spoke to hub".to_owned(),
         "route-table" => "the route table".to_owned(),
-        _ => match (id.strip_prefix("switch-"), id.strip_prefix("route-")) {
-            (Some(subnet), _) => format!("the switch of subnet {subnet}"),
-            (None, Some(route)) => format!("the route {route}"),
-            (None, None) => id.to_owned(),
+        "role-route-table" => "the rights on the route table".to_owned(),
+        "role-address-group" => "the rights on the application address".to_owned(),
+        _ => match id.split_once('-') {
+            Some(("switch", subnet)) => format!("the switch of subnet {subnet}"),
+            Some(("route", route)) => format!("the route {route}"),
+            Some(("role", subnet)) => format!("the rights on subnet {subnet}"),
+            Some(_) | None => id.to_owned(),
         },
     }
 }
@@ -223,6 +226,7 @@ fn step(id: &str) -> String {
 fn is_final(state: State) -> bool {
     match state {
         State::Wired
+        | State::Settling
         | State::Observed
         | State::NotEligible
         | State::PendingApproval
@@ -231,7 +235,7 @@ fn is_final(state: State) -> bool {
         | State::Broken
         | State::Bypassed
         | State::Offboarded => true,
-        State::Waiting | State::Settling | State::Offboarding => false,
+        State::Waiting | State::Offboarding => false,
     }
 }
 

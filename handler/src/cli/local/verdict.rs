@@ -150,7 +150,7 @@ fn one(rig: &Rig, cluster: &Cluster, progress: &Progress, egress_ip: Option<&str
         egress_proof: proof.map_or("unknown", |p| p.egress.word()).to_owned(),
         reach_proof: proof.map_or("unknown", |p| p.reach.word()).to_owned(),
         findings: report.map(|r| r.findings.clone()).unwrap_or_default(),
-        wired: report.is_some_and(|r| r.state == State::Wired),
+        wired: report.is_some_and(|r| r.state.is_wired()),
         walks,
     }
 }

@@ -241,4 +241,29 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "[[hubs.main.ingress.targets]]",
         "[[hubs.main.ingress.targets]]\ncluster = \"/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shop/providers/microsoft.containerservice/managedclusters/SHOP\"\naddress = \"10.1.0.8\"\n[[hubs.main.ingress.targets]]",
     ),
+    (
+        "role that is a name",
+        "[scope]",
+        "[roles]\ndefinition = \"Network Contributor\"\n[scope]",
+    ),
+    (
+        "unknown key of roles",
+        "[scope]",
+        "[roles]\nrole = \"4d97b98b-1d4f-4787-a291-c67834d212e7\"\n[scope]",
+    ),
+    (
+        "service principal by its name",
+        "[scope]",
+        "[service_principals]\nshop = \"22222222-2222-4222-8222-222222222222\"\n[scope]",
+    ),
+    (
+        "object id that is none",
+        "[scope]",
+        "[service_principals]\n\"22222222-2222-4222-8222-222222222222\" = \"shop\"\n[scope]",
+    ),
+    (
+        "client id as the object id",
+        "[scope]",
+        "[service_principals]\n\"22222222-2222-4222-8222-222222222222\" = \"22222222-2222-4222-8222-222222222222\"\n[scope]",
+    ),
 ];
