@@ -3,19 +3,16 @@
 
 create cluster shop
 wait until shop is wired
-wait until quiet
 mark
 
 edit shop return route set properties.nextHopType = "None"
 
 # The first sweep.
 advance 25m
-wait until quiet
 expect count writes since mark = 0
 expect field shop return route properties.nextHopType = "None"
 
 # The second.
 advance 30m
-wait until quiet
 expect count writes since mark = 1
 expect no change since mark

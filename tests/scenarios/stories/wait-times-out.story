@@ -7,4 +7,5 @@ run hubward wait shop --for wired --timeout 1m
 expect exit 1
 run hubward wait shop --for wired --timeout 30m
 expect exit 0
-expect state of shop = wired
+# Settling is wired for those who wait: traffic flows, and rights are still on their way.
+expect state of shop = settling

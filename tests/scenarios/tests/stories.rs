@@ -25,6 +25,7 @@ macro_rules! stories {
 }
 
 stories! {
+    application_address
     approve_mode
     azure_has_a_bad_day
     cluster_deleted
@@ -48,6 +49,8 @@ stories! {
     older_than_installation
     pause_and_resume
     replayed_event
+    rights_settle
+    service_principal
     several_pools
     three_shapes
     two_clusters_in_one_network
