@@ -11,7 +11,7 @@ use hubward_core::config::Mode;
 use hubward_core::finding::Code;
 use hubward_core::plan::{Acceptance, Known, Plan, State, Wait, Word, plan_spoke};
 use serde_json::json;
-use world::{World, codes, id, shop, steps};
+use world::{World, codes, id, shop, steps, vnet};
 
 fn plan(world: &World, word: Word) -> Plan {
     let known = Known {
@@ -23,7 +23,8 @@ fn plan(world: &World, word: Word) -> Plan {
 
 /// Everything that waits for somebody's word in a plan.
 fn digests(plan: &Plan) -> BTreeSet<String> {
-    plan.held().map(|step| step.digest()).collect()
+    let steps = plan.held().map(hubward_core::plan::Step::digest);
+    steps.chain(plan.held_rules.clone()).collect()
 }
 
 fn approving(approved: BTreeSet<String>) -> Word {
@@ -58,6 +59,36 @@ fn approved_steps_go_as_they_would_in_mode_correct() {
     assert_eq!(approved.state, corrected.state);
     assert_eq!(approved.contribution, corrected.contribution);
     assert!(approved.contribution.is_some());
+}
+
+#[test]
+fn rules_that_nobody_approved_are_not_asked_of_the_hub() {
+    let world = in_mode(Mode::Approve);
+    let asking = plan(&world, Word::default());
+    let steps_alone = asking.held().map(hubward_core::plan::Step::digest).collect();
+    let without = plan(&world, approving(steps_alone));
+    assert_eq!(without.state, Some(State::PendingApproval));
+    assert_eq!(without.held_rules, asking.held_rules);
+    assert!(without.contribution.is_none() && without.waits.contains(&Wait::Approval));
+}
+
+#[test]
+fn rules_in_force_need_no_word_and_other_ones_do() {
+    let mut world = World::wired();
+    world.config.mode = Mode::Approve;
+    let wired = plan(&world, Word::default());
+    assert_eq!((wired.state, &wired.held_rules), (Some(State::Wired), &None));
+    assert!(wired.contribution.is_some());
+    // A DNS server outside that is asked through the firewall: the cluster needs one more rule.
+    world.edit(&vnet("a"), |v| {
+        v["properties"]["dhcpOptions"] = json!({"dnsServers": ["192.0.2.53"]});
+    });
+    let wanting = plan(&world, Word::default());
+    assert!(
+        wanting.held_rules.is_some() && wanting.contribution.is_none(),
+        "{wanting}"
+    );
+    assert_eq!(wanting.state, Some(State::PendingApproval));
 }
 
 #[test]

@@ -112,6 +112,21 @@ impl ClusterDecisions {
         }
     }
 
+    /// What still holds of a cluster that was said to be deleted at `deleted_at`: what people said of it before was about one that
+    /// may be gone. That it is left alone holds on, because the deletion may be made up.
+    #[must_use]
+    pub fn since(mut self, deleted_at: Option<OffsetDateTime>) -> Self {
+        let Some(deleted_at) = deleted_at else { return self };
+        let holds = |decision: &Decision| decision.at > deleted_at;
+        self.enrolled = self.enrolled.filter(holds);
+        self.approved.retain(|_, decision| holds(decision));
+        let last = self.history.iter().rev().find(|past| past.what == APPROVE);
+        if !last.is_some_and(|past| holds(&past.decision)) {
+            self.accepted.clear();
+        }
+        self
+    }
+
     /// The decisions as a plan takes them; whether the hub is paused is the hub's own.
     #[must_use]
     pub fn word(&self) -> Word {
@@ -134,6 +149,9 @@ impl HubDecisions {
         }
     }
 }
+
+/// What the history calls an approval.
+const APPROVE: &str = "approve";
 
 /// The decisions in the ledger.
 #[derive(Debug, Clone)]
@@ -201,7 +219,7 @@ impl Decisions {
     /// # Errors
     /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`].
     pub async fn approve(&self, cluster: &str, approval: &Approval, decision: &Decision) -> Result<(), LedgerError> {
-        self.change_cluster(cluster, "approve", decision, |document| {
+        self.change_cluster(cluster, APPROVE, decision, |document| {
             if approval.enrolls {
                 document.enrolled.get_or_insert_with(|| decision.clone());
             }
@@ -222,6 +240,48 @@ impl Decisions {
             document.released.get_or_insert_with(|| decision.clone());
             document.approved.clear();
             document.accepted.clear();
+        })
+        .await
+    }
+
+    /// Forgets everything that was decided about a cluster that is gone: one that is made under its name is another cluster.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`].
+    pub async fn forget(&self, cluster: &str, at: OffsetDateTime) -> Result<(), LedgerError> {
+        let present = self.of_cluster(cluster).await?;
+        if present.word() == Word::default() {
+            return Ok(());
+        }
+        let gone = Decision {
+            at,
+            by: "hubward".to_owned(),
+            reason: "the cluster is gone".to_owned(),
+        };
+        self.change_cluster(cluster, "forget", &gone, |document| {
+            document.enrolled = None;
+            document.approved.clear();
+            document.accepted.clear();
+            document.released = None;
+        })
+        .await
+    }
+
+    /// Ends the approvals of steps that were carried out: what somebody undoes by hand later needs a word of its own.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`], [`LedgerError::Damaged`], [`LedgerError::Storage`].
+    pub async fn use_up(&self, cluster: &str, steps: &BTreeSet<String>, at: OffsetDateTime) -> Result<(), LedgerError> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let done = Decision {
+            at,
+            by: "hubward".to_owned(),
+            reason: "what was approved is done".to_owned(),
+        };
+        self.change_cluster(cluster, "use up", &done, |document| {
+            document.approved.retain(|step, _| !steps.contains(step));
         })
         .await
     }
@@ -387,6 +447,57 @@ mod tests {
             .map(|p| format!("{} {}", p.what, p.decision.reason))
             .collect();
         assert_eq!(told, ["offboard moves", "approve agreed", "approve too"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_was_decided_about_a_cluster_that_is_gone() {
+        let decisions = decisions();
+        decisions
+            .approve(CLUSTER, &one_of_each(), &because("agreed"))
+            .await
+            .unwrap();
+        decisions.release(CLUSTER, &because("moves")).await.unwrap();
+        decisions
+            .forget(CLUSTER, datetime!(2026-01-06 08:00 UTC))
+            .await
+            .unwrap();
+        assert_eq!(word(&decisions).await, Word::default());
+        let history = decisions.of_cluster(CLUSTER).await.unwrap().history;
+        assert_eq!(history.last().unwrap().what, "forget");
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_a_deletion_counts_no_more_but_that_a_cluster_is_left_alone() {
+        let decisions = decisions();
+        decisions.release(CLUSTER, &because("moves")).await.unwrap();
+        let before = decisions.of_cluster(CLUSTER).await.unwrap();
+        assert!(before.since(Some(datetime!(2026-01-05 09:00 UTC))).word().released);
+        decisions
+            .approve(CLUSTER, &one_of_each(), &because("agreed"))
+            .await
+            .unwrap();
+        let approved = decisions.of_cluster(CLUSTER).await.unwrap();
+        let earlier = Some(datetime!(2026-01-05 07:00 UTC));
+        assert_eq!(approved.clone().since(earlier), approved);
+        assert_eq!(approved.clone().since(None), approved);
+        let later = Some(datetime!(2026-01-05 09:00 UTC));
+        assert_eq!(approved.since(later).word(), Word::default());
+    }
+
+    #[tokio::test]
+    async fn an_approval_ends_with_what_it_was_for() {
+        let decisions = decisions();
+        decisions
+            .approve(CLUSTER, &one_of_each(), &because("agreed"))
+            .await
+            .unwrap();
+        let steps = BTreeSet::from(["a1".to_owned()]);
+        decisions
+            .use_up(CLUSTER, &steps, datetime!(2026-01-06 08:00 UTC))
+            .await
+            .unwrap();
+        let left = word(&decisions).await;
+        assert!(left.approved.is_empty() && left.enrolled && !left.accepted.is_empty());
     }
 
     #[tokio::test]

@@ -65,6 +65,9 @@ pub(super) async fn absent(
     };
     app.ledger.keys.saw(lease, false, now).await?;
     let Some(kept) = found.kept.take() else {
+        if matches!(gone(estate.absence(id), &seen), Gone::Proven { .. }) {
+            app.ledger.decisions.forget(key, now).await?;
+        }
         let last = app.ledger.outcomes.get(key).await;
         let over = last.is_ok_and(|last| last.is_some_and(|last| last.state == State::Offboarded.to_string()));
         let line = "it was unwired before".to_owned();
@@ -177,6 +180,9 @@ async fn leave(
         });
     }
     if unwiring.done {
+        if matches!(departure.cause, Cause::Gone { .. }) {
+            app.ledger.decisions.forget(key, app.clock.now()).await?;
+        }
         for neighbour in &departure.others {
             // Its rules may still serve subnets that only the cluster was led from.
             let (key, cause) = (neighbour.cluster.key(), format!("{key} has left the network"));

@@ -51,7 +51,7 @@ pub struct Report {
     pub trouble: Option<String>,
 }
 
-/// A step that waits for somebody to let it go.
+/// A step that waits for somebody to let it go, or what the cluster asks of its hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Its id in the plan.
@@ -201,12 +201,18 @@ impl HubReport {
 }
 
 impl Held {
-    fn of(step: &Step) -> Self {
-        Self {
+    fn of_plan(plan: &Plan) -> Vec<Self> {
+        let of_step = |step: &Step| Self {
             id: step.id.clone(),
             digest: step.digest(),
             why: step.why.clone(),
-        }
+        };
+        let rules = plan.held_rules.iter().map(|digest| Self {
+            id: "hub-rules".to_owned(),
+            digest: digest.clone(),
+            why: "the hub has not the rules that the cluster needs".to_owned(),
+        });
+        plan.held().map(of_step).chain(rules).collect()
     }
 }
 
@@ -219,7 +225,7 @@ impl Report {
             waits: plan.waits.iter().map(ToString::to_string).collect(),
             findings: plan.findings.clone(),
             asks: plan.asks.clone(),
-            held: plan.held().map(Held::of).collect(),
+            held: Held::of_plan(plan),
             place: None,
             proof: plan.proof.clone(),
             steps: Vec::new(),

@@ -78,7 +78,7 @@ pub(super) async fn look(
     let mut known = Known {
         word: Word {
             paused: !hubs.is_disjoint(&paused),
-            ..decided.word()
+            ..decided.since(lease.delete_seen_at).word()
         },
         returning,
         ..Known::at(now, age)
@@ -128,6 +128,11 @@ pub(super) async fn look(
         app.ledger.footprints.mended(key).await?;
     }
     contribute(app, &plan).await?;
+    let carried_out = plan.steps.is_empty() && plan.held_rules.is_none();
+    if carried_out && plan.state.is_some_and(State::is_wired) {
+        let word = &known.word;
+        app.ledger.decisions.use_up(key, &word.approved, now).await?;
+    }
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let mut report = report(&plan, &applied, &running);
     report.place = place;

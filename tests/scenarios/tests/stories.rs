@@ -26,6 +26,7 @@ macro_rules! stories {
 
 stories! {
     application_address
+    approval_is_for_once
     approve_mode
     azure_has_a_bad_day
     cluster_deleted

@@ -234,6 +234,19 @@ pub(super) fn inbound(hub: &Hub, target: Ipv4Addr) -> Vec<Inbound> {
         .collect()
 }
 
+/// What an approval remembers of a contribution. That clients are led to the application address counts, not the address that
+/// Azure gives it: it is known only after it was made, and one word is enough for both.
+#[must_use]
+pub(crate) fn approvable(hub: &Hub, cluster: &ClusterView<'_>, contribution: &Contribution) -> Contribution {
+    let mut wish = contribution.clone();
+    wish.released.clear();
+    let to_own_address = hub.ingress.is_some() && named_target(hub, &contribution.cluster, cluster).is_none();
+    if to_own_address {
+        wish.inbound = inbound(hub, Ipv4Addr::UNSPECIFIED);
+    }
+    wish
+}
+
 /// The cluster's DNAT as our group has it: for a cluster of which the reservation is not known, or the target.
 pub(crate) fn adopt_dnat(contribution: &mut Contribution, estate: &Estate, config: &Config, hub: &Hub) {
     let hash = names::hash(&contribution.cluster);

@@ -26,8 +26,8 @@ pub use group::{GroupEdit, Tombstone, edit_group};
 pub(crate) use group::{carries, part_in};
 pub use hub::{HubFacts, hub_facts, serving_hub};
 pub(crate) use ingress::{
-    Served, Target, adopt_dnat, all_frontends, application_address_body, application_group_body, ingress_in_rules,
-    named_target, public_frontends, target,
+    Served, Target, adopt_dnat, all_frontends, application_address_body, application_group_body, approvable,
+    ingress_in_rules, named_target, public_frontends, target,
 };
 pub use ingress::{TARGET_TAG, annotations, application_address_id, application_group_id};
 pub use reasons::{RuleReason, rule_reasons};

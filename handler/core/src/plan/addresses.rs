@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Step, Wait, comparable};
 use crate::blueprint::{HubFacts, MOST_DESTINATIONS, Reservations, free};
-use crate::config::{AddressSource, Config, Hub};
+use crate::config::{AddressSource, Config, Hub, Mode};
 use crate::estate::{Estate, at_rest, has_failed, ingress_address_id, ingress_addresses_ahead, public_address};
 use crate::ids::ResourceId;
 
@@ -29,7 +29,9 @@ pub(super) fn missing_addresses(
         return (Vec::new(), Vec::new());
     };
     let attached = firewall.public_ips();
-    let wanted = reservations.unserved.len() + ingress.spare as usize;
+    // Free addresses are nobody's wish, and in mode `approve` nobody would have agreed to them.
+    let spare = if config.mode == Mode::Approve { 0 } else { ingress.spare };
+    let wanted = reservations.unserved.len() + spare as usize;
     let lacking = wanted
         .saturating_sub(free(estate, config, hub, reservations).len())
         .min(MOST_DESTINATIONS.saturating_sub(attached.len()));

@@ -153,6 +153,9 @@ pub struct Plan {
     /// What somebody may accept so that the plan goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<Acceptance>,
+    /// In mode `approve` the digest of what the cluster needs from its hub, while nobody has approved that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_rules: Option<String>,
     /// What the cluster needs from its hub; to be kept in the ledger before the hub's work is asked for.
     pub contribution: Option<Contribution>,
     /// What the plan touches; to be kept in the ledger before anything is written, so that it can be unwired.
@@ -252,6 +255,7 @@ impl Plan {
             waits: Vec::new(),
             findings: Vec::new(),
             asks: Vec::new(),
+            held_rules: None,
             contribution: None,
             footprint: None,
             proof: None,

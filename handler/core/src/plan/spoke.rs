@@ -19,10 +19,12 @@ use super::neighbours::{Neighbour, neighbour_gates, neighbours};
 use super::reservations::reservations;
 use super::roles::rights;
 use super::writes::{is_switch, peering, remnants, route_table, switch};
-use super::{Acceptance, Known, Plan, State, Step, Wait, Word, after, kubenet};
+use super::{Acceptance, Known, Plan, State, Step, Wait, after, digest, kubenet};
+use serde_json::json;
+
 use crate::blueprint::{
-    Contribution, HubFacts, contribution, footprint, grants, only_adds, prefixes_by_part, requirements,
-    rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
+    Contribution, HubFacts, approvable, carries, contribution, footprint, grants, only_adds, prefixes_by_part,
+    requirements, rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
 };
 use crate::config::{Config, Mode};
 use crate::estate::{ClusterView, Estate};
@@ -168,9 +170,23 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     findings.extend(refused);
     plan.steps = steps;
     plan.hold(mode, &scene.known.word);
-    let contributes = is_let_go(mode, &scene.known.word, &plan.steps) && !stopped && is_complete(scene);
+    let complete = !stopped && is_complete(scene);
+    plan.held_rules = (mode == Mode::Approve && complete)
+        .then(|| rules_to_approve(scene))
+        .flatten();
+    let contributes = complete && mode != Mode::Observe && plan.held_rules.is_none();
     plan.contribution = contributes.then(|| scene.contribution.clone());
-    let state = state(mode, switched, &plan.steps, &gates, &findings, plan.proof.as_ref());
+    plan.waits.extend(plan.held_rules.as_ref().map(|_| Wait::Approval));
+    let held = plan.held_rules.is_some() || plan.steps.iter().any(waits_for_approval);
+    let state = state(
+        mode,
+        held,
+        switched,
+        &plan.steps,
+        &gates,
+        &findings,
+        plan.proof.as_ref(),
+    );
     plan.state = Some(match rights.settling {
         Some(_) if state == State::Wired => State::Settling,
         Some(_) | None => state,
@@ -194,16 +210,18 @@ fn stages(plan: &mut Plan, scene: &Scene<'_>, mode: Mode) {
     plan.findings.extend(findings);
 }
 
-/// True if the hub may be asked for something: in mode `approve` once somebody has approved steps of this cluster, and not for
-/// a plan all of whose steps are others than those.
-fn is_let_go(mode: Mode, word: &Word, steps: &[Step]) -> bool {
-    match mode {
-        Mode::Correct => true,
-        Mode::Approve => {
-            !word.approved.is_empty() && (steps.is_empty() || steps.iter().any(|step| !waits_for_approval(step)))
-        }
-        Mode::Observe => false,
+/// The digest of what the cluster needs from its hub, while it is neither in force nor approved. It is approved like a step, because
+/// the hub's next write carries it out.
+fn rules_to_approve(scene: &Scene<'_>) -> Option<String> {
+    let group = scene
+        .estate
+        .get(&rule_collection_group_id(scene.config, &scene.facts.policy));
+    if group.is_some_and(|group| carries(scene.config, scene.hub, group, scene.contribution)) {
+        return None;
     }
+    let wish = approvable(scene.hub, &scene.cluster, scene.contribution);
+    let digest = digest(&json!(wish).to_string());
+    (!scene.known.word.approved.contains(&digest)).then_some(digest)
 }
 
 fn waits_for_approval(step: &Step) -> bool {
@@ -312,6 +330,7 @@ fn is_switched(scene: &Scene<'_>) -> bool {
 
 fn state(
     mode: Mode,
+    held: bool,
     switched: bool,
     steps: &[Step],
     gates: &[Wait],
@@ -325,7 +344,7 @@ fn state(
     }
     match mode {
         Mode::Observe => return State::Observed,
-        Mode::Approve if steps.iter().any(waits_for_approval) => return State::PendingApproval,
+        Mode::Approve if held => return State::PendingApproval,
         Mode::Approve | Mode::Correct => {}
     }
     if blocking().any(|f| !waits_for_owner(f.code)) {
