@@ -16,6 +16,7 @@ use time::Duration;
 use world::{READ, World, cluster_id, codes, documents, id, load_balancer, policy, shop};
 
 const OPEN: &str = "[hubs.main.ingress]\nsources = [\"192.0.2.0/24\"]";
+const EVERYBODY: &str = "[hubs.main.ingress]\nsources = [\"0.0.0.0/1\", \"128.0.0.0/1\"]";
 const CLOSED: &str = "[hubs.main.ingress]";
 const MANAGED: &str = "[hubs.main.ingress]\naddresses = \"managed\"\nsources = [\"192.0.2.0/24\"]";
 
@@ -379,7 +380,7 @@ fn a_live_frontend_stops_the_switch_until_its_owner_accepts_exactly_that() {
 
 #[test]
 fn a_service_on_the_application_address_with_dnat_in_force_is_switched_and_stays_reachable() {
-    let mut world = ready(OPEN, 1);
+    let mut world = ready(EVERYBODY, 1);
     let own = application_address_id(&world.config, &shop());
     world.serve_at("a", "shop", "own", &own, &[443]);
     let plan = world.plan(&shop());
@@ -395,7 +396,7 @@ fn a_service_on_the_application_address_with_dnat_in_force_is_switched_and_stays
 
 #[test]
 fn a_port_of_the_application_address_without_dnat_stops_the_switch() {
-    let mut world = ready(OPEN, 1);
+    let mut world = ready(EVERYBODY, 1);
     let own = application_address_id(&world.config, &shop());
     world.serve_at("a", "shop", "own", &own, &[443, 8443]);
     let asks: Vec<String> = world.plan(&shop()).asks.into_iter().map(|ask| ask.what).collect();
@@ -403,8 +404,25 @@ fn a_port_of_the_application_address_without_dnat_stops_the_switch() {
 }
 
 #[test]
-fn without_the_return_route_clients_get_no_answer_and_reach_says_so() {
+fn dnat_for_some_replaces_no_application_address_that_answers_everybody() {
     let mut world = ready(OPEN, 1);
+    let own = application_address_id(&world.config, &shop());
+    world.serve_at("a", "shop", "own", &own, &[443]);
+    let plan = world.plan(&shop());
+    let asks: Vec<&str> = plan.asks.iter().map(|ask| ask.what.as_str()).collect();
+    assert_eq!(
+        (plan.state, asks),
+        (Some(State::Prepared), vec!["198.51.100.9:443/TCP"]),
+        "{plan}"
+    );
+    let mut known = world.known(&shop());
+    known.word.accepted = plan.asks.iter().cloned().collect();
+    accepted(plan_spoke(&world.estate, &world.config, &shop(), &known));
+}
+
+#[test]
+fn without_the_return_route_clients_get_no_answer_and_reach_says_so() {
+    let mut world = ready(EVERYBODY, 1);
     let own = application_address_id(&world.config, &shop());
     world.serve_at("a", "shop", "own", &own, &[443]);
     world.wire(&shop());
@@ -423,7 +441,7 @@ fn without_the_return_route_clients_get_no_answer_and_reach_says_so() {
 
 #[test]
 fn a_security_group_that_lets_nobody_in_refuses_the_switch() {
-    let mut world = ready(OPEN, 1);
+    let mut world = ready(EVERYBODY, 1);
     let own = application_address_id(&world.config, &shop());
     world.serve_at("a", "shop", "own", &own, &[443]);
     world.edit(&world::security_group("a", "nodes"), |group| {

@@ -164,6 +164,27 @@ async fn a_live_frontend_stops_the_switch_until_its_owner_accepts() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_application_address_that_everybody_uses_is_not_replaced_by_dnat_for_some() {
+    for seed in SEEDS {
+        // Something else holds the switch until the address is in use.
+        let setup = provided(seed, 2).setting("HUBWARD__hubs__main__workload_egress", "required_only");
+        let mut rig = Rig::with(setup).await;
+        let cluster = rig.create_cluster(1);
+        rig.settle().await;
+        let own = application_address(&rig);
+        let address = serve(&mut rig, &cluster, &Exposure::at("web", &[443], &own));
+        assert!(walk(&rig, STRANGER, address, 443).is_ok(), "seed {seed}: served");
+        tag(&mut rig, &cluster, "hubward-accept-egress", "required_only");
+        rig.settle().await;
+        assert_eq!(rig.state(&cluster).await, "prepared", "seed {seed}");
+        let report = rig.report(&cluster.key).await.unwrap();
+        let asks: Vec<String> = report.asks.iter().map(|ask| ask.what.clone()).collect();
+        assert!(asks.contains(&format!("{address}:443/TCP")), "seed {seed}: {report:#?}");
+        assert!(walk(&rig, STRANGER, address, 443).is_ok(), "seed {seed}: still served");
+    }
+}
+
 fn provided(seed: u64, addresses: u8) -> Setup {
     let world = World::one_hub().with_ingress_addresses(addresses);
     opened(Setup {

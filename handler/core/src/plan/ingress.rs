@@ -18,7 +18,7 @@ use crate::config::{Config, Hub};
 use crate::estate::{ClusterView, Estate, FrontendPort, has_failed, public_address};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
-use crate::proof::leads_in;
+use crate::proof::leads_everybody;
 
 /// The tag by which a cluster's owner accepts that public frontends stop answering: `ADDRESS:PORT`, several with commas.
 pub const ACCEPT_INBOUND_TAG: &str = "hubward-accept-inbound";
@@ -217,13 +217,14 @@ fn would_be_cut(scene: &Scene<'_>, frontend: &Served, ports: &[&FrontendPort]) -
     )
 }
 
-/// True if the frontend is our application address and DNAT leads to this port of it: whoever comes in there stays connected.
+/// True if the frontend is our application address and DNAT leads everybody to this port of it whom it answers. The address is a
+/// public one that people may know by a name of theirs, so a DNAT rule for some of them replaces nothing.
 fn is_replaced(scene: &Scene<'_>, frontend: &Served, port: &FrontendPort) -> bool {
     let own = scene
         .estate
         .get(&application_address_id(scene.config, scene.id))
         .and_then(public_address);
-    own.is_some() && frontend.address == own && leads_in(scene.estate, scene.hub, frontend, port)
+    own.is_some() && frontend.address == own && leads_everybody(scene.estate, scene.hub, frontend, port)
 }
 
 /// True if the cluster's tag or a person's decision names this port of this frontend; the tag may leave the protocol out.

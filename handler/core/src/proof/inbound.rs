@@ -2,11 +2,13 @@
 //!
 //! The firewall changes the source of what it leads in: to a public frontend it is the egress address, to an internal one its
 //! own (Azure Firewall integrate-lb.md). The reply must go back to exactly that address by the way on which it came, so the
-//! routes of every subnet with nodes are asked; whether a program listens there is not judged.
+//! routes of every subnet with nodes are asked; whether a program listens there is not judged. Of two ways in that both work the
+//! one that is open to everybody is worth more: where only some clients are let in, the others lose their service.
 
 use std::net::Ipv4Addr;
 
 use super::Verdict;
+use super::clients::{Addresses, let_in_by};
 use super::firewall::Firewall;
 use super::matching::covers;
 use super::path::obstacle;
@@ -26,17 +28,16 @@ pub(crate) fn inbound_flows(
     cluster: &ClusterView<'_>,
 ) -> Vec<FlowVerdict> {
     judged(estate, hub, facts, cluster, |way_in, frontend, port| {
-        let through = way_in.through_firewall(frontend, port);
-        let direct = frontend.public.then(|| way_in.direct());
+        let flow = |verdict| FlowVerdict::inbound(frontend.at(port), Vec::new(), verdict);
+        let through = way_in.through_firewall(frontend, port).map(|(_, verdict)| {
+            let all = !frontend.public || leads_everybody(estate, hub, frontend, port);
+            if all { flow(verdict) } else { flow(verdict).of_some() }
+        });
+        let direct = frontend.public.then(|| flow(way_in.direct()));
         // Of two equal ones the last is taken: the way through the firewall says more.
-        let best = [direct, through.map(|(_, verdict)| verdict)];
-        let best = best.into_iter().flatten().max_by_key(Verdict::rank);
-        let nobody = || Verdict::Stopped("no way leads in".to_owned());
-        Some(FlowVerdict::inbound(
-            frontend.at(port),
-            Vec::new(),
-            best.unwrap_or_else(nobody),
-        ))
+        let best = [direct, through].into_iter().flatten().max_by_key(FlowVerdict::rank);
+        let nobody = || flow(Verdict::Stopped("no way leads in".to_owned()));
+        Some(best.unwrap_or_else(nobody))
     })
 }
 
@@ -68,11 +69,12 @@ fn judged(
         .collect()
 }
 
-/// True if a DNAT rule that is in force leads to this port of the frontend.
-pub(crate) fn leads_in(estate: &Estate, hub: &Hub, frontend: &Served, port: &FrontendPort) -> bool {
-    dnat_rules(estate, hub).iter().any(|rule| {
+/// True if everybody whom this port of the frontend answers is let in by DNAT rules that are in force.
+pub(crate) fn leads_everybody(estate: &Estate, hub: &Hub, frontend: &Served, port: &FrontendPort) -> bool {
+    let in_force = dnat_rules(estate, hub).into_iter().filter(|rule| {
         leads_to(rule, frontend, port) && unsettled(rule.document).is_none() && is_attached(estate, hub, rule)
-    })
+    });
+    let_in_by(in_force.map(|rule| rule.body)).hold(&Addresses::all())
 }
 
 fn leads_to(rule: &DnatRule<'_>, frontend: &Served, port: &FrontendPort) -> bool {

@@ -1,6 +1,7 @@
 //! The proof: two judgements per cluster, EGRESS (all public traffic leaves from the one address) and REACH (what must be
 //! reachable is). A judgement never says `Holds` from missing data: what could not be read is `Unknown` and named.
 
+mod clients;
 mod egress;
 mod firewall;
 mod inbound;
@@ -18,7 +19,7 @@ use time::OffsetDateTime;
 
 pub use egress::egress;
 pub use firewall::{Firewall, Flow, Verdict};
-pub(crate) use inbound::{inbound_flows, leads_in};
+pub(crate) use inbound::{inbound_flows, leads_everybody};
 pub(crate) use matching::covers;
 pub(crate) use path::obstacle;
 pub use reach::reach;

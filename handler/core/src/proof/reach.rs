@@ -76,6 +76,8 @@ pub(crate) struct FlowVerdict {
     /// The way from the subnet on; empty if it is not known.
     hops: Vec<String>,
     verdict: Verdict,
+    /// True if only some of those who might come are let in.
+    of_some: bool,
 }
 
 impl FlowVerdict {
@@ -86,7 +88,13 @@ impl FlowVerdict {
             requirement: frontend,
             hops,
             verdict,
+            of_some: false,
         }
+    }
+
+    /// The same for a way in that only some clients have.
+    pub(super) fn of_some(self) -> Self {
+        Self { of_some: true, ..self }
     }
 
     /// What is to be reached.
@@ -96,7 +104,10 @@ impl FlowVerdict {
 
     /// The verdict's rank: a change must not lower it.
     pub(crate) fn rank(&self) -> u8 {
-        self.verdict.rank()
+        match self.verdict {
+            Verdict::Allowed(_) if !self.of_some => self.verdict.rank() + 1,
+            Verdict::Allowed(_) | Verdict::Unsure(_) | Verdict::Stopped(_) => self.verdict.rank(),
+        }
     }
 
     /// The requirement with the way its packets take and what becomes of them.
@@ -104,6 +115,11 @@ impl FlowVerdict {
         match &self.verdict {
             Verdict::Stopped(reason) => {
                 let hops = self.hops.iter().chain([reason]).cloned().collect();
+                Judgement::broken(self.requirement.clone(), hops)
+            }
+            Verdict::Allowed(_) if self.of_some => {
+                let reason = "DNAT lets in only some of those whom the frontend answers".to_owned();
+                let hops = self.hops.iter().cloned().chain([reason]).collect();
                 Judgement::broken(self.requirement.clone(), hops)
             }
             Verdict::Unsure(reason) | Verdict::Allowed(reason) => Judgement::Unknown {
@@ -153,6 +169,7 @@ fn flows_of(ways: &Ways, firewall: &Firewall, requirements: &[Requirement]) -> V
                 requirement: describe(requirement),
                 hops,
                 verdict,
+                of_some: false,
             });
         }
     }
