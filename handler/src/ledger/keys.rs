@@ -280,8 +280,9 @@ impl Keys {
                 document.unchanged = 0;
                 match told {
                     Told::Nothing | Told::LookOnly => {}
-                    Told::Created(at) => document.create_seen_at = document.create_seen_at.max(Some(at)),
-                    Told::Deleted(at) => document.delete_seen_at = document.delete_seen_at.max(Some(at)),
+                    // An event tells of what was; one from times to come would outlive every look that contradicts it.
+                    Told::Created(at) => document.create_seen_at = document.create_seen_at.max(Some(at.min(now))),
+                    Told::Deleted(at) => document.delete_seen_at = document.delete_seen_at.max(Some(at.min(now))),
                 }
                 document.look_only = told == Told::LookOnly;
                 document.kind = kind;

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod deliveries;
+mod documents;
 mod envelope;
 mod error;
 mod host;
@@ -34,6 +35,7 @@ use crate::work::Report;
 use wire::{BLOB_PORT, Identity, QUEUE_PORT, Shared, SideDoor, Wire};
 
 pub use cluster::Cluster;
+pub use documents::documents;
 pub use error::StageError;
 pub use host::{Crash, Line};
 

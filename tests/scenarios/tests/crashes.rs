@@ -148,35 +148,7 @@ async fn assert_same_end(rig: &Rig, cluster: &Cluster, whole: &Whole, how: &str)
     assert!((7..=8).contains(&writes.len()), "seed {SEED}, {how}: {writes:#?}");
 }
 
-/// Everything that a wiring can touch, without what Azure draws anew for each write.
+/// Every document, without what Azure draws anew for each write.
 fn documents(rig: &Rig) -> Vec<(String, Value)> {
-    [
-        "Microsoft.Network/virtualNetworks",
-        "Microsoft.Network/virtualNetworks/subnets",
-        "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
-        "Microsoft.Network/routeTables",
-        "Microsoft.Network/routeTables/routes",
-        "Microsoft.Network/firewallPolicies",
-        "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
-        "Microsoft.Network/azureFirewalls",
-    ]
-    .iter()
-    .flat_map(|resource_type| rig.ids_of(resource_type))
-    .map(|id| {
-        let mut document = rig.document(&id);
-        forget_draws(&mut document);
-        (id, document)
-    })
-    .collect()
-}
-
-fn forget_draws(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| name != "etag" && name != "resourceGuid");
-            members.values_mut().for_each(forget_draws);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_draws),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    hubward::stage::documents(&rig.azure.lock()).into_iter().collect()
 }

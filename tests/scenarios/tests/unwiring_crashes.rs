@@ -17,18 +17,6 @@ const SEED: u64 = 5;
 /// Every how many calls the process dies: a prime, so that it falls on other calls in every invocation. A debug build takes
 /// fewer, because each call costs a whole run.
 const STRIDE: u64 = if cfg!(debug_assertions) { 17 } else { 7 };
-const TYPES: [&str; 9] = [
-    "Microsoft.Resources/resourceGroups",
-    "Microsoft.Network/virtualNetworks",
-    "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
-    "Microsoft.Network/routeTables",
-    "Microsoft.Network/publicIPAddresses",
-    "Microsoft.Network/firewallPolicies",
-    "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
-    "Microsoft.Network/azureFirewalls",
-    "Microsoft.Authorization/roleAssignments",
-];
-
 #[tokio::test(start_paused = true)]
 async fn a_process_that_dies_before_a_call_leaves_the_unwiring_to_the_next() {
     dies_at_every_stride(Moment::Before).await;
@@ -103,26 +91,7 @@ async fn unwire(wired: &Azure, cluster: &Cluster, death: Option<(Moment, u64)>) 
     (documents, rig.wire.calls() - first)
 }
 
-/// Everything that an unwiring can touch, without what Azure draws anew for each write.
+/// Every document, without what Azure draws anew for each write.
 fn documents(rig: &Rig) -> Vec<(String, Value)> {
-    TYPES
-        .iter()
-        .flat_map(|resource_type| rig.ids_of(resource_type))
-        .map(|id| {
-            let mut document = rig.document(&id);
-            forget_draws(&mut document);
-            (id, document)
-        })
-        .collect()
-}
-
-fn forget_draws(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| name != "etag" && name != "resourceGuid");
-            members.values_mut().for_each(forget_draws);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_draws),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    hubward::stage::documents(&rig.azure.lock()).into_iter().collect()
 }

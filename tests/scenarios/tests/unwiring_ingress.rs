@@ -11,19 +11,6 @@ use serde_json::{Value, json};
 use time::Duration;
 
 const SEEDS: [u64; 2] = [1, 7];
-const TYPES: [&str; 10] = [
-    "Microsoft.Resources/resourceGroups",
-    "Microsoft.ContainerService/managedClusters",
-    "Microsoft.Network/virtualNetworks",
-    "Microsoft.Network/routeTables",
-    "Microsoft.Network/publicIPAddresses",
-    "Microsoft.Network/loadBalancers",
-    "Microsoft.Network/firewallPolicies",
-    "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
-    "Microsoft.Network/azureFirewalls",
-    "Microsoft.Authorization/roleAssignments",
-];
-
 #[tokio::test(start_paused = true)]
 async fn a_provided_address_comes_back_and_rests_before_it_goes_to_another_cluster() {
     for seed in SEEDS {
@@ -175,25 +162,7 @@ fn deletions(rig: &Rig) -> Vec<String> {
         .collect()
 }
 
+/// Every document, without what Azure draws anew for each write.
 fn documents(rig: &Rig) -> Vec<(String, Value)> {
-    TYPES
-        .iter()
-        .flat_map(|resource_type| rig.ids_of(resource_type))
-        .map(|id| {
-            let mut document = rig.document(&id);
-            forget_draws(&mut document);
-            (id, document)
-        })
-        .collect()
-}
-
-fn forget_draws(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| name != "etag" && name != "resourceGuid");
-            members.values_mut().for_each(forget_draws);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_draws),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    hubward::stage::documents(&rig.azure.lock()).into_iter().collect()
 }

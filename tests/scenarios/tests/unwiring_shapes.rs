@@ -177,34 +177,7 @@ fn delete(rig: &Rig, cluster: &Cluster) {
     assert_eq!(answer.status(), 202, "{:?}", answer.body());
 }
 
+/// Every document, without what Azure draws anew for each write.
 fn documents(rig: &Rig) -> Vec<(String, Value)> {
-    [
-        "Microsoft.Resources/resourceGroups",
-        "Microsoft.Network/virtualNetworks",
-        "Microsoft.Network/routeTables",
-        "Microsoft.Network/publicIPAddresses",
-        "Microsoft.Network/firewallPolicies",
-        "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
-        "Microsoft.Network/azureFirewalls",
-        "Microsoft.Authorization/roleAssignments",
-    ]
-    .iter()
-    .flat_map(|resource_type| rig.ids_of(resource_type))
-    .map(|id| {
-        let mut document = rig.document(&id);
-        forget_draws(&mut document);
-        (id, document)
-    })
-    .collect()
-}
-
-fn forget_draws(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| name != "etag" && name != "resourceGuid");
-            members.values_mut().for_each(forget_draws);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_draws),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    hubward::stage::documents(&rig.azure.lock()).into_iter().collect()
 }

@@ -77,6 +77,14 @@ fn check_prefix(prefix: &str) -> Checked {
 /// The name is part of the overlay's variables, which know no dots, and is folded there.
 fn check_hub_name(name: &str) -> Checked {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    // The keys of the sweeps, beside which the hubs' own lie in the ledger.
+    if ["sweep", "fix"].contains(&name) {
+        return refuse(
+            format!("hubs.{name}"),
+            format!("{name:?} is no name for a hub, because the sweep has it"),
+            "another name",
+        );
+    }
     if (1..=30).contains(&name.len()) && name.chars().all(legal) {
         return Ok(());
     }

@@ -271,10 +271,12 @@ impl<'a> PeeringView<'a> {
         prefixes(self.body, "/properties/remoteAddressSpace/addressPrefixes")
     }
 
-    /// True if both sides exist and joined: its routes are in force, also during an update of it.
+    /// True if both sides exist and joined: its routes are in force, also during an update of it, and not for long any more
+    /// while it is being deleted.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.state().eq_ignore_ascii_case("Connected")
+        let leaves = unsettled(self.body).is_some_and(|state| state.eq_ignore_ascii_case("Deleting"));
+        self.state().eq_ignore_ascii_case("Connected") && !leaves
     }
 
     /// True if one side of it was deleted; Azure never connects it again.

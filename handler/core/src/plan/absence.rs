@@ -52,7 +52,7 @@ pub fn gone(absence: Option<Absence>, seen: &Sightings) -> Gone {
     // A deletion that came before the last creation was another cluster's of the same name.
     let matching = seen
         .deleted
-        .filter(|deleted| seen.created.is_none_or(|created| *deleted > created));
+        .filter(|deleted| *deleted <= seen.now && seen.created.is_none_or(|created| *deleted > created));
     if let Some(deleted) = matching {
         return Gone::Proven {
             evidence: format!("deleted at {}, {word} at {}", text(deleted), text(seen.now)),

@@ -1,6 +1,8 @@
 //! The writes of unwiring: each takes away what wiring made, if it is there and is ours by its exact name. What is absent is
 //! removed already and gives no step.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::sharing::Site;
@@ -43,22 +45,16 @@ pub(super) fn detach(site: &Site<'_>, living: Option<&ClusterView<'_>>, why: &st
         detached
             .steps
             .extend(able.iter().filter_map(|subnet| off_subnet(site, subnet, why)));
-        let unclaimed = site
-            .carriers()
-            .into_iter()
-            .find(|id| !site.place.subnets.contains(id) && !site.is_subnet_shared(id));
-        if let Some(subnet) = unclaimed.filter(|_| !site.is_shared()) {
-            detached.held.push(Finding::blocking(
-                Code::SharedSubnet,
-                format!(
-                    "the subnet {} carries our route table {} and is none of a cluster that was led to the hub",
-                    subnet.name(),
-                    site.place.route_table.name()
-                ),
-                "Take the table off it; until then the way to the hub stays.",
-            ));
-        }
-    } else if detached.held.is_empty() {
+        detached
+            .held
+            .extend(unclaimed(site, site.carriers()).filter(|_| !site.is_shared()));
+    } else {
+        let table = site.estate.route_table(&site.place.route_table);
+        let listed = table.map(|table| table.subnets()).unwrap_or_default();
+        let carriers = site.carriers().into_iter().chain(listed).collect();
+        detached.held.extend(unclaimed(site, carriers));
+    }
+    if !site.place.table_is_ours && detached.held.is_empty() {
         detached.steps.extend(out_of_table(site, &routes, why));
     }
     for step in &mut detached.steps {
@@ -67,6 +63,22 @@ pub(super) fn detach(site: &Site<'_>, living: Option<&ClusterView<'_>>, why: &st
         }
     }
     detached
+}
+
+/// Somebody put a subnet behind the table whom nobody led to the hub; whoever lives there would lose the way out.
+fn unclaimed(site: &Site<'_>, carriers: BTreeSet<ResourceId>) -> Option<Finding> {
+    let subnet = carriers
+        .into_iter()
+        .find(|id| !site.place.subnets.contains(id) && !site.is_subnet_shared(id))?;
+    Some(Finding::blocking(
+        Code::SharedSubnet,
+        format!(
+            "the subnet {} carries the route table {} and is none of a cluster that was led to the hub",
+            subnet.name(),
+            site.place.route_table.name()
+        ),
+        "Take the table off it; until then the way to the hub stays.",
+    ))
 }
 
 /// Nodes behind a table need it if nothing else leads them out [azure-domain: an outboundType of userDefinedRouting has no

@@ -37,7 +37,7 @@ pub(super) fn rights(scene: &Scene<'_>, preparing: &[Step], switched: bool) -> R
         match present(scene, &grant) {
             Present::Given { ours_since } => youngest = youngest.max(ours_since),
             Present::Missing => rights.steps.extend(step(scene, &grant, preparing)),
-            Present::Unknown => rights.finding = Some(not_read(scene)),
+            Present::Unknown => rights.finding = Some(not_read(scene, switched)),
         }
     }
     let until = youngest.map(|made| made + SETTLING);
@@ -136,10 +136,13 @@ fn nobody(scene: &Scene<'_>, switched: bool) -> Option<Finding> {
     })
 }
 
-fn not_read(scene: &Scene<'_>) -> Finding {
-    Finding::blocking(
-        Code::NotRead,
-        format!("the role assignments of {} were not read", scene.cluster.name()),
-        "Let Hubward read role assignments in the cluster's subscription.",
-    )
+/// Whether a cluster that was switched has its rights is a reservation; everything else of it is looked after all the same.
+fn not_read(scene: &Scene<'_>, switched: bool) -> Finding {
+    let message = format!("the role assignments of {} were not read", scene.cluster.name());
+    let help = "Grant the app's identity Microsoft.Authorization/roleAssignments/read in the cluster's subscription.";
+    if switched {
+        Finding::warning(Code::NotRead, message, help)
+    } else {
+        Finding::blocking(Code::NotRead, message, help)
+    }
 }

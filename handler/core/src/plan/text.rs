@@ -17,6 +17,9 @@ impl fmt::Display for Plan {
         }
         if self.steps.is_empty() {
             writeln!(f, "  nothing to write")?;
+            for wait in &self.waits {
+                writeln!(f, "     waits for {wait}")?;
+            }
         }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "  {}. {}: {} {}", number + 1, step.id, step.method, step.target)?;

@@ -285,6 +285,15 @@ pub(super) const MEANINGS: &[(&str, &str)] = &[
         "KIND",
         "cluster, group, network, subnet, peering, route table, route, rules, firewall, public ip, role",
     ),
+    (
+        "SHAPE",
+        "one or more of: kubenet, kubenet with own table, overlay, private, in managed network, in network of NAME, with two \
+         pools, with user assigned identity, with service principal ID, for callers from NETWORK, tag NAME = TEXT; without any it is Azure CNI with an own network",
+    ),
+    (
+        "STATE",
+        "observed, not_eligible, pending_approval, prepared, waiting, wired, settling, broken, failed, offboarding, offboarded",
+    ),
     ("COUNTER", "reads, writes, firewall updates, throttled"),
     ("METHOD", "GET, PUT, POST, DELETE"),
     ("PATH", "names parted by dots, as properties.nextHopIpAddress"),

@@ -2,29 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use azure_sim::{Azure, Counters, Documents};
+use azure_sim::{Azure, Counters};
 use serde_json::Value;
 
-/// The types whose documents are compared.
-const TYPES: [&str; 17] = [
-    "Microsoft.Resources/resourceGroups",
-    "Microsoft.Network/virtualNetworks",
-    "Microsoft.Network/virtualNetworks/subnets",
-    "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
-    "Microsoft.Network/routeTables",
-    "Microsoft.Network/routeTables/routes",
-    "Microsoft.Network/networkSecurityGroups",
-    "Microsoft.Network/natGateways",
-    "Microsoft.Network/publicIPAddresses",
-    "Microsoft.Network/firewallPolicies",
-    "Microsoft.Network/firewallPolicies/ruleCollectionGroups",
-    "Microsoft.Network/azureFirewalls",
-    "Microsoft.Network/loadBalancers",
-    "Microsoft.ContainerService/managedClusters",
-    "Microsoft.ContainerService/managedClusters/agentPools",
-    "Microsoft.ManagedIdentity/userAssignedIdentities",
-    "Microsoft.Authorization/roleAssignments",
-];
+use crate::stage::documents;
 
 /// How many differences are shown.
 const MOST_SHOWN: usize = 8;
@@ -39,14 +20,8 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     pub(super) fn of(azure: &Azure) -> Self {
-        let documents = TYPES.iter().flat_map(|kind| azure.documents().list(kind));
-        let documents = documents.filter_map(|mut document| {
-            let id = document["id"].as_str()?.to_ascii_lowercase();
-            forget_draws(&mut document);
-            Some((id, document))
-        });
         Self {
-            documents: documents.collect(),
+            documents: documents(azure),
             counters: azure.counters(&azure.world().handler.clone()),
         }
     }
@@ -69,18 +44,6 @@ impl Snapshot {
             lines.push(format!("and {surplus} more"));
         }
         lines
-    }
-}
-
-/// Takes away what Azure draws anew for each write.
-fn forget_draws(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| name != "etag" && name != "resourceGuid");
-            members.values_mut().for_each(forget_draws);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_draws),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
