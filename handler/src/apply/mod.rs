@@ -58,6 +58,8 @@ pub struct Applied {
     pub changed: Vec<String>,
     /// Steps that Azure will take later, with what it waits for and for how long to leave it alone.
     pub deferred: Vec<Deferred>,
+    /// Steps that only lead clients in and that Azure refused: nothing of the way out waits for them.
+    pub refused: Vec<Refused>,
     /// Steps that were not begun because the look had lasted too long.
     pub late: Vec<String>,
     /// True if Azure finished a write at once, so that no operation will tell of its end.
@@ -75,11 +77,22 @@ pub struct Deferred {
     pub reason: &'static str,
 }
 
+/// A step that Azure refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// The step.
+    pub step: String,
+    /// What Azure said.
+    pub error: ArmError,
+}
+
 /// Writes the steps of `plan` that wait for nothing, at most one per lane. The first one is written whenever it comes to it;
-/// after `deadline` no other is begun.
+/// after `deadline` no other is begun. A refusal that only a person ends keeps no other step from being written, because what
+/// depends on the refused one waits for it in the plan.
 ///
 /// # Errors
-/// [`ApplyError`] at the first step that Azure or the ledger refuses; the steps before it are recorded.
+/// [`ApplyError`] at the first step of the way out that Azure refuses, after the others if a person has to act; and as soon as the
+/// ledger fails. What was written is recorded.
 pub async fn apply(
     arm: &Arm,
     ledger: &Ledger,
@@ -91,6 +104,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
     let mut used: BTreeSet<ResourceId> = BTreeSet::new();
+    let mut stopped = None;
     for step in plan.startable() {
         if step.lanes.iter().any(|lane| used.contains(lane)) {
             continue;
@@ -104,7 +118,24 @@ pub async fn apply(
             Some(mut leases) => {
                 let outcome = write(arm, ledger, clock, lease, step, &mut leases, clusters).await;
                 leave(ledger, leases).await?;
-                match outcome? {
+                let outcome = match outcome {
+                    Err(error) if goes_on(step, &error) => {
+                        used.extend(step.lanes.iter().cloned());
+                        match error {
+                            ApplyError::Arm { step: id, source } if step.only_leads_in() => {
+                                tracing::warn!(step = id, "{source}");
+                                applied.refused.push(Refused {
+                                    step: id,
+                                    error: source,
+                                });
+                            }
+                            error => stopped = stopped.or(Some(error)),
+                        }
+                        continue;
+                    }
+                    other => other?,
+                };
+                match outcome {
                     Outcome::Refused(what) => applied.changed.push(format!("{} ({what})", step.id)),
                     Outcome::Busy => applied.busy.push(step.id.clone()),
                     Outcome::Deferred { after, reason } => applied.deferred.push(Deferred {
@@ -122,13 +153,30 @@ pub async fn apply(
             }
         }
     }
-    Ok(applied)
+    stopped.map_or(Ok(applied), Err)
+}
+
+/// True if the other steps are written although Azure refused this one: what nothing waits for stops nothing, whatever Azure says of
+/// it; of the rest, what a person has to mend. What only time mends concerns the others too.
+fn goes_on(step: &Step, error: &ApplyError) -> bool {
+    match error {
+        ApplyError::Ledger(_) => false,
+        ApplyError::Arm { source, .. } => match source.class() {
+            Class::NeedsPerson | Class::Bug => true,
+            Class::Retry { .. } => step.only_leads_in(),
+            Class::Wait { .. } => false,
+        },
+    }
 }
 
 impl Applied {
     /// True if no step was begun yet.
     fn is_untouched(&self) -> bool {
-        self.written.is_empty() && self.busy.is_empty() && self.changed.is_empty() && self.deferred.is_empty()
+        self.written.is_empty()
+            && self.busy.is_empty()
+            && self.changed.is_empty()
+            && self.deferred.is_empty()
+            && self.refused.is_empty()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use hubward_core::finding::{Code, Finding};
+use hubward_core::finding::{Code, Finding, Severity};
 use hubward_core::plan::State;
 
 use super::Next;
 use super::outcome::{HubReport, HubState, Report, write, write_hub};
 use crate::app::App;
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, Refused};
 use crate::arm::{ArmError, ArmFault, Class};
 use crate::ledger::LedgerError;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease};
@@ -72,6 +72,19 @@ async fn keep(app: &App, lease: &KeyLease, line: &str, finding: Option<Finding>)
         }
         // It tells about no resource; its own note says what it could not do once it has come to its end.
         WorkKind::Sweep => Ok(()),
+    }
+}
+
+/// The finding for a refused step that only leads clients in. It is a reservation: everything else goes on.
+pub(super) fn of_refusal(refused: &Refused) -> Finding {
+    let cause = finding(&refused.error);
+    Finding {
+        severity: Severity::Warning,
+        message: format!(
+            "no client can be led in, because Azure refused step {}: {}",
+            refused.step, cause.message
+        ),
+        ..cause
     }
 }
 

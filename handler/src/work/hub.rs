@@ -16,12 +16,12 @@ use hubward_core::plan::{Plan, Wait, plan_hub};
 use time::OffsetDateTime;
 
 use super::addresses::settle;
-use super::failure::{Failure, of_fault, pause_after};
+use super::failure::{Failure, of_fault, of_refusal, pause_after};
 use super::outcome::{Capacity, HubReport, HubState, last_in_force, write_hub};
 use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Running, apply, resume};
-use crate::ledger::keys::KeyLease;
+use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observe::observe;
@@ -145,6 +145,10 @@ pub(super) async fn look(
     report.capacity = Some(Capacity::of(config, &estate, hub, clusters.len()));
     report.findings.extend(contributed.findings);
     report.findings.extend(addresses.findings);
+    for refused in &applied.refused {
+        report.state = HubState::Failed;
+        report.findings.push(of_refusal(refused));
+    }
     for ended in &running.ended {
         if let Some(fault) = &ended.fault {
             report.state = HubState::Failed;
@@ -157,6 +161,12 @@ pub(super) async fn look(
     let waits = [&applied.busy, &applied.changed, &applied.late]
         .iter()
         .any(|steps| !steps.is_empty());
+    if !wrote && !applied.refused.is_empty() {
+        return Ok(Next::Retry {
+            first: FIRST_RETRY,
+            line: "Azure refused an address of the firewall".to_owned(),
+        });
+    }
     Ok(next(&plan, &running, wrote, waits))
 }
 

@@ -12,14 +12,14 @@ use serde_json::json;
 
 use time::OffsetDateTime;
 
-use super::failure::{Failure, of_fault, pause_after};
+use super::failure::{Failure, of_fault, of_refusal, pause_after};
 use super::offboard::{Found, absent, released};
 use super::outcome::{Place, Report, write};
 use super::{LOOKED, Next, addresses};
 use crate::app::App;
-use crate::apply::{Applied, Running, apply, resume};
+use crate::apply::{Applied, Ended, Running, apply, resume};
 use crate::ledger::footprints::Kept;
-use crate::ledger::keys::{KeyLease, retry_delay};
+use crate::ledger::keys::{FIRST_RETRY, KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
 use crate::observe::observe;
 use crate::transport::REQUEST_TIMEOUT;
@@ -220,6 +220,7 @@ pub(super) fn report(plan: &Plan, applied: &Applied, running: &Running) -> Repor
             .iter()
             .map(|d| format!("step {} ({})", d.step, d.reason)),
     );
+    report.findings.extend(applied.refused.iter().map(of_refusal));
     for ended in &running.ended {
         report.findings.extend(ended.finding.clone());
         if let Some(fault) = &ended.fault {
@@ -242,7 +243,10 @@ pub(super) fn next(
     now: OffsetDateTime,
 ) -> Next {
     let line = line(plan, report);
-    if let Some(first) = pause_after(running.ended.iter().filter_map(|e| e.fault.as_ref())) {
+    let only_leads_in = |id: &str| plan.steps.iter().any(|step| step.id == id && step.only_leads_in());
+    let (leading_in, leading_out): (Vec<&Ended>, Vec<&Ended>) =
+        running.ended.iter().partition(|ended| only_leads_in(&ended.step));
+    if let Some(first) = pause_after(leading_out.iter().filter_map(|e| e.fault.as_ref())) {
         return Next::Retry { first, line };
     }
     let begun = [&applied.written, &applied.busy, &applied.late];
@@ -267,6 +271,11 @@ pub(super) fn next(
         .filter_map(|wait| pause_for(wait, unchanged, now))
         .min();
     match (plan.state, pause) {
+        // Whoever mends what Azure refused tells nobody.
+        _ if !applied.refused.is_empty() || leading_in.iter().any(|e| e.fault.is_some()) => Next::Retry {
+            first: FIRST_RETRY,
+            line,
+        },
         (
             Some(State::Waiting | State::Settling | State::Broken | State::Prepared | State::Offboarding),
             Some(after),

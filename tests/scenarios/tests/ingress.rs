@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use azure_sim::walk::{Inbound, Outcome, Protocol};
-use azure_sim::{Exposure, World};
+use azure_sim::{Exposure, Fault, FaultEffect, World};
 use scenarios::{Cluster, Rig, Setup};
 use serde_json::{Value, json};
 
@@ -182,6 +182,50 @@ async fn an_application_address_that_everybody_uses_is_not_replaced_by_dnat_for_
         let asks: Vec<String> = report.asks.iter().map(|ask| ask.what.clone()).collect();
         assert!(asks.contains(&format!("{address}:443/TCP")), "seed {seed}: {report:#?}");
         assert!(walk(&rig, STRANGER, address, 443).is_ok(), "seed {seed}: still served");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_takes_no_public_address_keeps_no_cluster_from_leaving_through_the_hub() {
+    let refused = |status, code: &str| FaultEffect::Answer {
+        status,
+        code: code.to_owned(),
+        message: "not here".to_owned(),
+        retry_after: None,
+    };
+    let forbids_addresses = refused(403, "RequestDisallowedByPolicy");
+    let has_none_left = refused(400, "PublicIPCountLimitReached");
+    let forbids_groups = refused(403, "AuthorizationFailed");
+    for (path, effect) in [
+        ("/publicIPAddresses/hubward-app-", forbids_addresses),
+        ("/publicIPAddresses/hubward-app-", has_none_left),
+        ("/resourceGroups/hubward-app-", forbids_groups),
+    ] {
+        let mut rig = Rig::with(provided(1, 2)).await;
+        for _ in 0..60 {
+            rig.azure.lock().inject(Fault {
+                method: Some(http::Method::PUT),
+                path_contains: path.to_owned(),
+                nth: 1,
+                effect: effect.clone(),
+            });
+        }
+        let cluster = rig.create_cluster(1);
+        let subnet = cluster.subnet.clone();
+        rig.run_until("the cluster is switched", |stage| {
+            let document = stage.document(&subnet);
+            document.is_ok_and(|s| s["properties"]["routeTable"]["id"].is_string())
+        })
+        .await;
+        rig.run_for(Duration::from_secs(600)).await;
+        rig.assert_wired(&cluster);
+        let report = rig.report(&cluster.key).await.unwrap();
+        assert!(report.state.is_wired(), "{effect:?}: {report:#?}");
+        let told: Vec<&str> = report.findings.iter().map(|f| f.message.as_str()).collect();
+        let refused = told
+            .iter()
+            .any(|message| message.starts_with("no client can be led in"));
+        assert!(refused, "{effect:?}: {told:#?}");
     }
 }
 

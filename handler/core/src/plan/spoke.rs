@@ -5,7 +5,7 @@
 //! | judge | mode, eligibility, both judgements of the estate as it is | |
 //! | prepare | peerings, route table not attached, role assignments | at once; nothing runs through them yet |
 //! | gate | waits and findings: rules, peerings, names, neighbours | |
-//! | switch | the table on each subnet, its default route if it is attached | when every gate is open and every preparing step is done |
+//! | switch | the table on each subnet, its default route if it is attached | when every gate is open and every preparing step of the way out is done |
 //! | guard | keeps the steps up to the first that would cut anybody off | |
 //!
 //! It refuses what it cannot judge: a cluster whose shape, hub or neighbours do not allow wiring gets findings, not steps.
@@ -267,10 +267,12 @@ fn switches(scene: &Scene<'_>, findings: &mut Vec<Finding>) -> Vec<Step> {
 }
 
 /// All steps in order: what moves traffic waits for the gates and for everything before it that only prepares; a route of an
-/// attached table comes before a further attachment.
+/// attached table comes before a further attachment. What only leads clients in is waited for by nothing: a subscription that
+/// takes no public address must not keep a cluster from leaving through the hub.
 fn in_order(preparing: Vec<Step>, moving: Vec<Step>, gates: &[Wait]) -> Vec<Step> {
     let mut steps = preparing;
-    let mut before: Vec<Wait> = steps.iter().map(earlier).collect();
+    let of_the_way_out = steps.iter().filter(|step| !step.only_leads_in());
+    let mut before: Vec<Wait> = of_the_way_out.map(earlier).collect();
     for mut step in moving {
         step.waits.extend(gates.iter().chain(&before).cloned());
         if step.target.is_type("Microsoft.Network/routeTables/routes") {
@@ -339,7 +341,14 @@ fn state(
 ) -> State {
     let blocking = || findings.iter().filter(|f| f.is_blocking());
     let proven = proof.is_some_and(|p| p.egress.holds() && p.reach.holds());
-    if switched && steps.is_empty() && gates.is_empty() && proven {
+    // An address for clients that is still to be made is no part of the way out; one that people hold back is theirs to decide.
+    let is_held = |step: &Step| step.waits.iter().any(|wait| !matches!(wait, Wait::Step { .. }));
+    let mut of_the_way_out = steps
+        .iter()
+        .filter(|step| is_held(step) || !step.only_leads_in())
+        .peekable();
+    let nothing_left = of_the_way_out.peek().is_none();
+    if switched && nothing_left && gates.is_empty() && proven {
         return State::Wired;
     }
     match mode {
@@ -355,11 +364,11 @@ fn state(
             .iter()
             .any(|j| matches!(j, Judgement::Broken { .. }))
     });
-    let undecided = steps.is_empty() && gates.is_empty();
+    let undecided = nothing_left && gates.is_empty();
     if switched && (lost || undecided || blocking().next().is_some()) {
         return State::Broken;
     }
-    if blocking().next().is_some() && steps.iter().all(is_switch) {
+    if blocking().next().is_some() && of_the_way_out.all(is_switch) {
         return State::Prepared;
     }
     State::Waiting

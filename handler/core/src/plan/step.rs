@@ -115,6 +115,21 @@ impl Step {
         digest(&json!([self.method, self.target.key(), self.body, self.accepts]).to_string())
     }
 
+    /// True if the step makes what only leads clients in: an address of ours, its group, or a right on that group. The way out
+    /// depends on none of them.
+    #[must_use]
+    pub fn only_leads_in(&self) -> bool {
+        let scope = self.target.as_str().split("/providers/Microsoft.Authorization/").next();
+        self.method == Method::Put
+            && match Kind::of(&self.target) {
+                Some(Kind::ResourceGroup | Kind::PublicIp) => true,
+                Some(Kind::RoleAssignment) => scope
+                    .and_then(|scope| ResourceId::parse(scope).ok())
+                    .is_some_and(|scope| Kind::of(&scope) == Some(Kind::ResourceGroup)),
+                Some(_) | None => false,
+            }
+    }
+
     /// The step replaces or extends what `present` shows.
     pub(super) fn over(mut self, present: &Value) -> Self {
         self.precondition = Some(comparable(present));
