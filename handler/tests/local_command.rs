@@ -45,17 +45,16 @@ async fn json_is_exactly_one_object_with_the_keys_of_the_contract() {
         ]
     );
     let said = (&cluster["state"], &cluster["egress_proof"], &cluster["reach_proof"]);
-    assert_eq!(said, (&json!("wired"), &json!("holds"), &json!("holds")));
-    assert_eq!(
-        (&cluster["ingress_ip"], &cluster["app_ip"]),
-        (&Value::Null, &Value::Null)
-    );
+    assert_eq!(said, (&json!("settling"), &json!("holds"), &json!("holds")));
+    assert!(cluster["ingress_ip"].is_string() && cluster["app_ip"].is_string());
     assert!(object["egress_ip"].is_string());
     assert_eq!(cluster["egress_ip"], object["egress_ip"]);
     assert_eq!(keys(&cluster["findings"][0]), ["code", "help", "message", "severity"]);
-    // Two peerings, a route table, the rules and the switch.
-    assert_eq!(object["arm"]["writes"], 5);
-    assert_eq!(object["arm"]["firewall_updates"], 1);
+    // Two peerings, a route table, the application address with its group, three role assignments, the switch, and the hub's rules:
+    // the way out first, the way in when the application address is known.
+    let updates = object["arm"]["firewall_updates"].as_u64().unwrap();
+    assert!((1..=2).contains(&updates), "{updates}");
+    assert!(object["arm"]["writes"].as_u64().unwrap() >= 9 + updates);
     assert!(object["azure_seconds"].as_f64().unwrap() > object["wall_seconds"].as_f64().unwrap());
     assert_eq!(ended.left, Vec::<std::path::PathBuf>::new());
 }
@@ -67,6 +66,8 @@ async fn the_same_seed_gives_the_same_addresses_and_writes() {
     let timeless = |ended: &Ended| {
         let mut object: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {}", ended.stderr));
         object["arm"]["reads"] = Value::Null;
+        // How often a right is asked for before the directory knows its principal depends on the wall clock.
+        object["arm"]["writes"] = Value::Null;
         object["azure_seconds"] = Value::Null;
         object["wall_seconds"] = Value::Null;
         object
@@ -85,14 +86,15 @@ async fn three_different_clusters_leave_from_one_address_and_share_firewall_upda
     for cluster in clusters {
         assert_eq!(
             (&cluster["state"], &cluster["egress_ip"]),
-            (&json!("wired"), &object["egress_ip"])
+            (&json!("settling"), &object["egress_ip"])
         );
     }
     let updates = object["arm"]["firewall_updates"].as_u64().unwrap();
-    assert!((1..=3).contains(&updates), "{updates}");
-    // Four writes of each spoke, and the updates of the firewall. A write that meets a running one is refused, and counts.
+    assert!((1..=5).contains(&updates), "{updates}");
+    // Nine writes of each spoke, two of them routes for kubenet, and the updates of the firewall. A write that meets a running one
+    // or a principal that is not known yet is refused, and counts.
     let writes = object["arm"]["writes"].as_u64().unwrap();
-    assert!((12 + updates..=15 + updates).contains(&writes), "{writes}");
+    assert!(writes >= 27 + updates, "{writes}");
 }
 
 #[tokio::test]
@@ -107,7 +109,13 @@ async fn the_table_is_on_standard_output_and_the_progress_is_not() {
         "{}",
         said[1]
     );
-    assert!(said.last().unwrap().ends_with("aks-01: wired"), "{}", ended.stderr);
+    assert!(
+        said.last()
+            .unwrap()
+            .ends_with("the cluster's rights to be in force everywhere"),
+        "{}",
+        ended.stderr
+    );
     let progress = &said[1..];
     let mut once: Vec<&str> = progress.iter().map(|line| line.split_once("] ").unwrap().1).collect();
     once.sort_unstable();
@@ -128,7 +136,7 @@ async fn a_handler_that_is_killed_in_the_middle_is_started_again_and_the_cluster
     let ended = running.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let object: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(object["clusters"][0]["state"], "wired");
+    assert_eq!(object["clusters"][0]["state"], "settling");
     assert_eq!(object["clusters"][0]["egress_ip"], object["egress_ip"]);
 }
 
@@ -321,7 +329,9 @@ fn without_numbers_of_the_run(table: &str) -> String {
     let mut last: Vec<String> = last.split(' ').map(str::to_owned).collect();
     for index in 1..last.len() {
         let word = last[index].trim_end_matches('.').trim_end_matches(',');
-        if matches!(word, "reads" | "Azure" | "s") {
+        // How often a right is asked for before the directory knows its principal depends on the wall clock.
+        let counts = ["reads", "writes", "Azure", "s"].contains(&word) || word == "for";
+        if counts {
             "_".clone_into(&mut last[index - 1]);
         }
     }

@@ -75,9 +75,9 @@ async fn kept_alive_it_lets_plan_look_and_a_person_break_what_plan_then_names() 
     assert!(plan.stdout.contains("nothing to write"), "{}", plan.stdout);
 
     for (words, says) in [
-        (&["status"][..], "wired"),
+        (&["status"][..], "settling"),
         (&["explain", cluster], "outboundType is"),
-        (&["wait", cluster, "--for", "wired"], "is wired"),
+        (&["wait", cluster, "--for", "wired"], "is settling"),
         // So that nobody mends what is broken next before `plan` has named it.
         (&["pause", "main", "--reason", "a look around"], "hub main is paused"),
     ] {

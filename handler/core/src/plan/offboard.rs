@@ -353,7 +353,7 @@ impl<'a> Leaving<'a> {
                         cluster: stayer.cluster.name().to_owned(),
                         egress: egress(estate, site.hub, &site.facts, &stayer.cluster),
                         flows: of(&stayer.cluster, contribution),
-                        inbound: inbound_flows(estate, site.hub, &site.facts, &stayer.cluster),
+                        inbound: inbound_flows(estate, site.hub, &site.facts, &stayer.cluster, true),
                     });
                 }
             }

@@ -23,8 +23,8 @@ use super::{Acceptance, Known, Plan, State, Step, Wait, after, digest, kubenet};
 use serde_json::json;
 
 use crate::blueprint::{
-    Contribution, HubFacts, approvable, carries, contribution, footprint, grants, only_adds, prefixes_by_part,
-    requirements, rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
+    Contribution, HubFacts, SubnetAttachment, approvable, carries, contribution, footprint, grants, only_adds,
+    prefixes_by_part, requirements, rule_collection_group_id, serving_hub, spoke_blueprint, uncovered,
 };
 use crate::config::{Config, Mode};
 use crate::estate::{ClusterView, Estate};
@@ -323,11 +323,7 @@ fn gate(
 }
 
 fn is_switched(scene: &Scene<'_>) -> bool {
-    let attached = scene.blueprint.subnets.iter().all(|attachment| {
-        let attached = scene.estate.subnet(&attachment.id).and_then(|s| s.route_table());
-        attached.as_ref() == Some(&attachment.route_table)
-    });
-    attached && (scene.blueprint.table_is_ours || kubenet::leads(scene))
+    is_attached(scene) && (scene.blueprint.table_is_ours || kubenet::leads(scene))
 }
 
 fn state(
@@ -377,7 +373,7 @@ fn state(
 fn judge_all(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate) -> Vec<Judged> {
     let judged = |of: &Scene<'_>| {
         let lost = accepted_losses(of);
-        let inbound = inbound_flows(estate, of.hub, of.facts, &of.cluster);
+        let inbound = inbound_flows(estate, of.hub, of.facts, &of.cluster, is_led(of));
         let requirements = requirements(of.contribution, of.hub);
         Judged {
             cluster: of.cluster.name().to_owned(),
@@ -391,6 +387,27 @@ fn judge_all(scene: &Scene<'_>, neighbours: &[Neighbour<'_>], estate: &Estate) -
     };
     let theirs = neighbours.iter().map(|n| judged(&n.scene(scene)));
     [judged(scene)].into_iter().chain(theirs).collect()
+}
+
+/// True if the cluster was led to the hub, wherever the routes of its table lead by now.
+fn is_led(scene: &Scene<'_>) -> bool {
+    let blueprint = scene.blueprint;
+    let table = scene.estate.route_table(&blueprint.route_table);
+    let routes = table.map(|table| table.routes()).unwrap_or_default();
+    let is_ours = |name: &str| {
+        let mut planned = blueprint.routes.iter();
+        planned.any(|route| route.id.name().eq_ignore_ascii_case(name))
+    };
+    is_attached(scene) && routes.iter().any(|route| is_ours(route.name))
+}
+
+/// True if every subnet of the cluster carries the table of its blueprint.
+fn is_attached(scene: &Scene<'_>) -> bool {
+    let carries = |attachment: &SubnetAttachment| {
+        let subnet = scene.estate.subnet(&attachment.id);
+        subnet.and_then(|subnet| subnet.route_table()).as_ref() == Some(&attachment.route_table)
+    };
+    scene.blueprint.subnets.iter().all(carries)
 }
 
 fn judge(scene: &Scene<'_>) -> Proof {

@@ -20,17 +20,20 @@ use crate::config::Hub;
 use crate::estate::{ClusterView, DnatRule, Estate, FrontendPort, dnat_rules, text, unsettled};
 use crate::ids::ResourceId;
 
-/// Every port of every frontend that serves somebody, with what becomes of its clients: the better of both ways in.
+/// Every port of every frontend that serves somebody, with what becomes of its clients: the better of both ways in. `is_led` is true
+/// of a cluster that was led to the hub: it is reached by DNAT, and that a frontend answers everybody while a route leads astray
+/// is nobody's promise.
 pub(crate) fn inbound_flows(
     estate: &Estate,
     hub: &Hub,
     facts: &HubFacts,
     cluster: &ClusterView<'_>,
+    is_led: bool,
 ) -> Vec<FlowVerdict> {
     judged(estate, hub, facts, cluster, |way_in, frontend, port| {
         let flow = |verdict| FlowVerdict::inbound(frontend.at(port), Vec::new(), verdict);
         let through = way_in.through_firewall(frontend, port).map(|(_, verdict)| {
-            let all = !frontend.public || leads_everybody(estate, hub, frontend, port);
+            let all = is_led || !frontend.public || leads_everybody(estate, hub, frontend, port);
             if all { flow(verdict) } else { flow(verdict).of_some() }
         });
         let direct = frontend.public.then(|| flow(way_in.direct()));

@@ -34,7 +34,7 @@ fn every_recorded_answer_is_understood() {
         "GET: list": 55,
         "PATCH: done with a body": 5,
         "PATCH: running, Resource": 2,
-        "PUT refused: PrincipalNotFound -> Wait { after: 20s, reason: \"the identity is not known to the directory yet\" }": 5,
+        "PUT refused: PrincipalNotFound -> Wait { after: 30s, reason: \"the identity is not known to the directory yet\" }": 5,
         "PUT refused: RoleAssignmentExists -> Retry { after: 5s }": 1,
         "PUT: done with a body": 20,
         "PUT: running, AsyncOperation": 162,
