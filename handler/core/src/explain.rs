@@ -90,6 +90,9 @@ pub fn things(
     ingress: Option<Ipv4Addr>,
     footprint: Option<&Footprint>,
 ) -> Vec<Thing> {
+    if plan.state == Some(State::Offboarded) {
+        return Vec::new();
+    }
     let Some(cluster) = estate.cluster(id) else {
         return Vec::new();
     };

@@ -214,10 +214,10 @@ fn the_hub_follows_the_contributions_in_mode_approve_and_writes_nothing_in_mode_
 #[test]
 fn a_paused_hub_shows_what_it_would_write_and_is_another_plan() {
     let plan = of_hub(&World::fresh());
-    let paused = plan.clone().paused();
+    let paused = plan.clone().behind(Wait::Paused);
     assert_eq!(paused.startable().count(), 0);
     assert_eq!(paused.steps.len(), plan.steps.len());
     assert!(paused.waits.contains(&Wait::Paused));
     assert_ne!(paused.id, plan.id);
-    assert_eq!(paused, plan.paused());
+    assert_eq!(paused, plan.behind(Wait::Paused));
 }

@@ -1,12 +1,14 @@
 //! `hubward drift`: what differs from what it should be, field by field, for every cluster in scope and every hub. It only reads,
 //! with the caller's rights; `--fix` asks the app to put it right, which it does as each mode allows.
 //!
-//! The clusters are those that Resource Graph finds and those that the ledger knows. What was never wired is told apart: it is
-//! new, and no drift.
+//! The clusters are those that Resource Graph finds and those that the ledger knows. A promise that is not proven and a finding
+//! that blocks count as well, for then nothing is written that could be compared. What was never wired or has left its hub is told
+//! apart: that is no drift.
 
 use hubward_core::estate::Subject;
+use hubward_core::finding::Finding;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{FieldChange, changes, plan_hub};
+use hubward_core::plan::{FieldChange, Plan, changes, plan_hub};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,18 +56,53 @@ pub(super) struct Arguments {
 struct Found {
     /// The cluster's id or the hub's name.
     name: String,
-    /// False if it was never as it should be, so that what is missing is new.
+    /// False if it was never as it should be, so that what is missing is new, or if it has left its hub.
     settled_before: bool,
     /// The fields.
     changes: Vec<FieldChange>,
+    /// What only a person can put right.
+    findings: Vec<Finding>,
+    /// The promises that are not proven, with the reason.
+    unproven: Vec<String>,
     /// Why nothing can be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
 }
 
 impl Found {
+    fn of_plan(name: &str, settled_before: bool, plan: &Plan) -> Self {
+        let judged = plan.proof.iter().flat_map(|proof| {
+            [("egress", &proof.egress), ("reach", &proof.reach)]
+                .into_iter()
+                .filter(|(_, judgement)| !judgement.holds())
+        });
+        Self {
+            name: name.to_owned(),
+            settled_before,
+            changes: plan.steps.iter().flat_map(changes).collect(),
+            findings: plan.findings.iter().filter(|f| f.is_blocking()).cloned().collect(),
+            unproven: judged
+                .map(|(promise, judgement)| format!("{promise} {judgement}"))
+                .collect(),
+            trouble: None,
+        }
+    }
+
+    fn of_trouble(name: &str, trouble: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            settled_before: true,
+            changes: Vec::new(),
+            findings: Vec::new(),
+            unproven: Vec::new(),
+            trouble: Some(trouble),
+        }
+    }
+
+    /// True if it differs: in a field, in a promise, or in something that keeps it from being put right.
     fn drifted(&self) -> bool {
-        self.settled_before && !self.changes.is_empty()
+        let same = self.changes.is_empty() && self.findings.is_empty() && self.unproven.is_empty();
+        self.settled_before && !same
     }
 }
 
@@ -112,12 +149,7 @@ async fn everything(desk: &Desk, out: &mut Output) -> Result<(Vec<Found>, Vec<Fo
             Ok(found) => clusters.push(found),
             // Azure is away, or this desk lacks something: the next one would fare no better.
             Err(stop) if stop.exit != Exit::Broken => return Err(stop),
-            Err(stop) => clusters.push(Found {
-                name: id.to_string(),
-                settled_before: true,
-                changes: Vec::new(),
-                trouble: Some(stop.line),
-            }),
+            Err(stop) => clusters.push(Found::of_trouble(id.as_str(), stop.line)),
         }
     }
     let mut hubs = Vec::new();
@@ -129,12 +161,11 @@ async fn everything(desk: &Desk, out: &mut Output) -> Result<(Vec<Found>, Vec<Fo
 
 async fn spoke(desk: &Desk, id: &ResourceId, out: &mut Output) -> Result<Found, Stop> {
     let looked = look(desk, id, "--cluster", out).await?;
-    Ok(Found {
-        name: id.to_string(),
-        settled_before: settled(desk, &id.key()).await?,
-        changes: looked.plan.steps.iter().flat_map(changes).collect(),
-        trouble: None,
-    })
+    Ok(Found::of_plan(
+        id.as_str(),
+        settled(desk, &id.key()).await?,
+        &looked.plan,
+    ))
 }
 
 /// The rules of a hub; `None` without a ledger, which alone knows what the clusters need.
@@ -156,12 +187,7 @@ async fn hub(desk: &Desk, name: &str) -> Result<Option<Found>, Stop> {
         &asked.tombstones,
         &reserved,
     );
-    Ok(Some(Found {
-        name: name.to_owned(),
-        settled_before: settled(desk, name).await?,
-        changes: plan.steps.iter().flat_map(changes).collect(),
-        trouble: None,
-    }))
+    Ok(Some(Found::of_plan(name, settled(desk, name).await?, &plan)))
 }
 
 /// True if the last outcome says that it was as it should be before, or if nobody knows.
@@ -200,6 +226,12 @@ fn show(clusters: &[Found], hubs: &[Found], out: &mut Output) {
             continue;
         }
         out.line(&format!("{name}:"));
+        for unproven in &found.unproven {
+            out.line(&format!("  {unproven}"));
+        }
+        for finding in &found.findings {
+            out.line(&format!("  finding {}: {}", finding.code.text(), finding.message));
+        }
         for change in &found.changes {
             out.line(&format!("  {}", place(change)));
             out.line(&format!("    is        {}", short(&change.old)));
@@ -216,7 +248,7 @@ fn show(clusters: &[Found], hubs: &[Found], out: &mut Output) {
         hubs.len(),
         match fresh {
             0 => String::new(),
-            fresh => format!("; {fresh} were never wired"),
+            fresh => format!("; {fresh} not on the hub"),
         }
     ));
 }

@@ -1,19 +1,17 @@
 //! `hubward plan --cluster ID`: what Hubward would do for a cluster now, and what of it waits. It only reads.
 //!
-//! The same observation and the same plan as for an event; only applying is left out.
+//! The same survey and the same plan as for an event, of a cluster that leaves its hub too; only applying is left out.
 
 use std::net::Ipv4Addr;
 
-use hubward_core::config::Config;
-use hubward_core::estate::{Estate, Subject};
+use hubward_core::estate::Estate;
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, Plan, Word, plan_spoke};
+use hubward_core::plan::Plan;
 use time::OffsetDateTime;
 
 use super::desk::{Desk, Stop};
 use super::{Exit, Output};
-use crate::observe::observe;
-use crate::work::tell_plan;
+use crate::work::{Failure, Sighted, Sources, Surveyed};
 
 /// What `hubward plan --help` ends with: one call that is complete.
 const AFTER_HELP: &str = "\
@@ -71,38 +69,29 @@ pub(super) async fn look(desk: &Desk, id: &ResourceId, word: &str, out: &mut Out
             "{word}: {id} is not in the configured scope; allowed: clusters of scope.subscriptions that are not excluded"
         )));
     }
-    let age = age(desk, id, out).await?;
-    let subject = Subject::Spoke { cluster: id.clone() };
-    let estate = observe(desk.arm()?, desk.clock(), config, &subject)
-        .await
-        .map_err(|error| desk.stopped_by(&error))?;
-    let mut known = Known {
-        word: decided(desk, config, &estate, id).await?,
-        ..Known::at(desk.clock().now(), age)
+    let sighted = sighted(desk, id, out).await?;
+    let sources = Sources {
+        config,
+        arm: desk.arm()?,
+        ledger: desk.ledger_if_named()?,
+        clock: desk.clock(),
     };
-    if let Some(ledger) = desk.ledger_if_named()? {
-        tell_plan(ledger, config, &estate, id, &mut known).await?;
-    }
-    let plan = plan_spoke(&estate, config, id, &known);
+    let stopped = |failure| match failure {
+        Failure::Arm(error) => desk.stopped_by(&error),
+        Failure::Ledger(error) => error.into(),
+    };
+    let surveyed = sources.survey(id, &sighted).await.map_err(stopped)?;
+    let Some(plan) = sources.plan(id, &surveyed).await.map_err(stopped)? else {
+        return Err(Stop {
+            exit: Exit::Broken,
+            line: format!("{} was gone and is there again; run the command once more", id.name()),
+        });
+    };
+    let Surveyed { estate, known, .. } = surveyed;
     Ok(Looked {
         estate,
         plan,
         ingress: known.reservation.map(|reservation| reservation.ip),
-    })
-}
-
-/// What people decided about the cluster and its hub, if somebody says where the ledger is.
-async fn decided(desk: &Desk, config: &Config, estate: &Estate, id: &ResourceId) -> Result<Word, Stop> {
-    let Some(ledger) = desk.ledger_if_named()? else {
-        return Ok(Word::default());
-    };
-    let hub = estate
-        .cluster(id)
-        .and_then(|cluster| config.hub_for_location(cluster.location()));
-    let paused = ledger.decisions.paused_hubs().await?;
-    Ok(Word {
-        paused: hub.is_some_and(|(name, _)| paused.contains(name)),
-        ..ledger.decisions.of_cluster(&id.key()).await?.word()
     })
 }
 
@@ -121,24 +110,24 @@ pub(super) fn cluster_id(word: &str, text: &str) -> Result<ResourceId, Stop> {
     )))
 }
 
-/// The age of the installation and of the cluster, from the ledger if somebody says where it is.
-async fn age(desk: &Desk, id: &ResourceId, out: &mut Output) -> Result<Age, Stop> {
+/// What the ledger keeps under the cluster's key and about the installation, if somebody says where it is.
+async fn sighted(desk: &Desk, id: &ResourceId, out: &mut Output) -> Result<Sighted, Stop> {
     let Some(ledger) = desk.ledger_if_named()? else {
         out.progress(
             "AzureWebJobsStorage is not set: the plan is made as if the cluster were younger than the installation",
         );
-        return Ok(Age {
+        return Ok(Sighted {
             installed_at: Some(OffsetDateTime::UNIX_EPOCH),
-            create_seen: true,
+            created: Some(OffsetDateTime::UNIX_EPOCH),
+            ..Sighted::default()
         });
     };
     let installed_at = ledger.installed.known().await?;
-    let created = ledger.keys.get(&id.key()).await?.and_then(|key| key.create_seen_at);
-    Ok(Age {
+    let key = ledger.keys.get(&id.key()).await?;
+    Ok(Sighted {
         installed_at,
-        // As a look of the app counts it: an old create event that is replayed makes no cluster young.
-        create_seen: installed_at
-            .zip(created)
-            .is_some_and(|(installed, created)| created >= installed),
+        created: key.as_ref().and_then(|key| key.create_seen_at),
+        deleted: key.as_ref().and_then(|key| key.delete_seen_at),
+        absent_since: key.as_ref().and_then(|key| key.absent_since),
     })
 }

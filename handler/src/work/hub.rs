@@ -110,7 +110,7 @@ pub(super) async fn look(
     } = &contributed.asked;
     let mut plan = plan_hub(&estate, config, hub, contributions, tombstones, &addresses.reservations);
     if decided.paused.is_some() {
-        plan = plan.paused();
+        plan = plan.behind(Wait::Paused);
     }
     let mut report = HubReport::of_plan(&plan);
     if let Some(in_force) = last_in_force(app, hub).await? {

@@ -7,6 +7,7 @@
 //! A look never waits for Azure. It ends with [`Next`]: settled, look again after a pause, or try again after a failure.
 
 mod addresses;
+mod course;
 mod drift;
 mod failure;
 mod hub;
@@ -21,8 +22,9 @@ use crate::app::App;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease};
 use crate::ledger::queue::WorkKind;
 
-pub(crate) use addresses::tell_plan;
+pub(crate) use course::{Sighted, Sources, Surveyed};
 pub use drift::Drift;
+pub(crate) use failure::Failure;
 pub(crate) use hub::asked_of;
 pub use outcome::{Capacity, Held, HubReport, HubState, Place, Report};
 

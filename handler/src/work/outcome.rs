@@ -90,6 +90,15 @@ impl Place {
             ingress_ip: known.reservation.as_ref().map(|reservation| reservation.ip),
         })
     }
+
+    /// The place of a cluster that has left: the hub's address is no longer its own, and another may get the one that let it in.
+    fn without_addresses(self) -> Self {
+        Self {
+            egress_ip: None,
+            ingress_ip: None,
+            ..self
+        }
+    }
 }
 
 /// A hub's last look.
@@ -235,23 +244,6 @@ impl Report {
         }
     }
 
-    /// A state without a plan behind it.
-    pub(super) fn in_state(state: State) -> Self {
-        Self {
-            state,
-            waits: Vec::new(),
-            findings: Vec::new(),
-            asks: Vec::new(),
-            held: Vec::new(),
-            place: None,
-            proof: None,
-            steps: Vec::new(),
-            drift: Drift::default(),
-            plan: String::new(),
-            trouble: None,
-        }
-    }
-
     pub(super) fn of_failure(state: State, line: &str, finding: Option<Finding>) -> Self {
         Self {
             state,
@@ -277,6 +269,9 @@ pub(super) async fn write(app: &App, key: &str, report: &Report) -> Result<(), L
         report.steps.splice(..0, last.steps);
         report.place = report.place.or(last.place);
         before = last.drift;
+    }
+    if report.state == State::Offboarded {
+        report.place = report.place.map(Place::without_addresses);
     }
     let standing = match report.state {
         State::Wired | State::Settling => Standing::Settled,

@@ -1,27 +1,23 @@
 //! A look at a cluster and its spoke.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hubward_core::blueprint::Footprint;
 use hubward_core::config::Config;
-use hubward_core::estate::{Estate, Subject};
 use hubward_core::ids::ResourceId;
-use hubward_core::plan::{Age, Known, Plan, State, Wait, Word, plan_spoke};
+use hubward_core::plan::{Plan, State, Wait, plan_spoke};
 use serde_json::json;
-
 use time::OffsetDateTime;
 
+use super::course::{Course, Sighted, Sources, Surveyed};
 use super::failure::{Failure, of_fault, of_refusal, pause_after};
-use super::offboard::{Found, absent, released};
+use super::offboard::{self, Found};
 use super::outcome::{Place, Report, write};
-use super::{LOOKED, Next, addresses};
+use super::{LOOKED, Next};
 use crate::app::App;
 use crate::apply::{Applied, Ended, Running, apply, resume};
-use crate::ledger::footprints::Kept;
 use crate::ledger::keys::{FIRST_RETRY, KeyLease, retry_delay};
 use crate::ledger::queue::WorkKind;
-use crate::observe::observe;
 use crate::transport::REQUEST_TIMEOUT;
 
 /// When to look again at something that Azure ends in seconds: a peering, a network at rest.
@@ -57,64 +53,65 @@ pub(super) async fn look(
     if running.ended.is_empty() && running.next_due.is_some() {
         return Ok(pause(app, &running));
     }
-    let installed_at = app.ledger.installed.at(app.clock.now()).await?;
-    let now = app.clock.now();
-    let age = Age {
-        installed_at: Some(installed_at),
-        // An old create event that is replayed makes no cluster young.
-        create_seen: lease.create_seen_at.is_some_and(|at| at >= installed_at),
+    let sighted = Sighted {
+        installed_at: Some(app.ledger.installed.at(app.clock.now()).await?),
+        created: lease.create_seen_at,
+        deleted: lease.delete_seen_at,
+        absent_since: lease.absent_since,
     };
-    let subject = Subject::Spoke { cluster: id.clone() };
-    // At the same time: what was read a while ago is more often overtaken by others' writes.
-    let (estate, decided, paused, kept) = tokio::join!(
-        observe(&app.arm, app.clock.as_ref(), config, &subject),
-        app.ledger.decisions.of_cluster(key),
-        app.ledger.decisions.paused_hubs(),
-        app.ledger.footprints.get(key),
-    );
-    let (estate, decided, paused, kept) = (estate?, decided?, paused?, kept?);
-    let returning = kept.as_ref().is_some_and(|kept| kept.unfinished);
-    let hubs = hubs_of(config, &estate, &id, kept.as_ref());
-    let mut known = Known {
-        word: Word {
-            paused: !hubs.is_disjoint(&paused),
-            ..decided.since(lease.delete_seen_at).word()
-        },
-        returning,
-        ..Known::at(now, age)
+    let sources = Sources {
+        config,
+        arm: &app.arm,
+        ledger: Some(&app.ledger),
+        clock: app.clock.as_ref(),
     };
-    addresses::tell_plan(&app.ledger, config, &estate, &id, &mut known).await?;
-    let found = Found {
-        running: &running,
-        known: &known,
-        kept,
-    };
-    let writes = !lease.look_only;
-    if estate.is_absent(&id) && writes {
-        if let Some(next) = absent(app, config, lease, &estate, &id, found, deadline).await? {
-            return Ok(next);
-        }
-    } else if let Some(cluster) = estate.cluster(&id) {
-        // One that is being deleted takes nothing back.
-        if !cluster.provisioning_state().eq_ignore_ascii_case("Deleting") {
-            app.ledger.keys.saw(lease, true, now).await?;
-        }
-        if known.word.released && writes {
-            return released(app, config, lease, found, deadline).await;
-        }
-    }
-    let plan = plan_spoke(&estate, config, &id, &known);
-    let place = Place::of(config, &estate, &id, &known);
+    let surveyed = sources.survey(&id, &sighted).await?;
+    let Surveyed {
+        estate, known, course, ..
+    } = &surveyed;
+    let place = Place::of(config, estate, &id, known);
     if lease.look_only {
-        let report = Report {
-            place,
-            ..Report::of_plan(&plan)
-        };
-        write(app, key, &report).await?;
+        if let Some(plan) = sources.plan(&id, &surveyed).await? {
+            let report = Report {
+                place,
+                ..Report::of_plan(&plan)
+            };
+            write(app, key, &report).await?;
+        }
         return Ok(Next::Settled {
             line: LOOKED.to_owned(),
         });
     }
+    match estate.cluster(&id) {
+        None if estate.is_absent(&id) => app.ledger.keys.saw(lease, false, known.now).await?,
+        // One that is being deleted takes nothing back.
+        Some(cluster) if !cluster.provisioning_state().eq_ignore_ascii_case("Deleting") => {
+            app.ledger.keys.saw(lease, true, known.now).await?;
+        }
+        Some(_) | None => {}
+    }
+    if surveyed.gone && !matches!(course, Course::Leaving(_)) {
+        app.ledger.decisions.forget(key, known.now).await?;
+    }
+    match course {
+        Course::Wired => {}
+        Course::Leaving(leaving) => {
+            let found = Found {
+                running: &running,
+                surveyed: &surveyed,
+                deadline,
+            };
+            return offboard::look(app, sources, lease, leaving, found).await;
+        }
+        Course::Left => {
+            let report = Report::of_plan(&Plan::of_offboarded(estate, &id));
+            write(app, key, &report).await?;
+            return Ok(Next::Settled {
+                line: State::Offboarded.to_string(),
+            });
+        }
+    }
+    let plan = plan_spoke(estate, config, &id, known);
     if let Some(footprint) = &plan.footprint
         && app.ledger.footprints.grow(footprint).await?
         && is_being_left(app, key, footprint).await?
@@ -124,14 +121,14 @@ pub(super) async fn look(
             line: "another cluster is leaving the network".to_owned(),
         });
     }
-    if returning && plan.state == Some(State::Wired) {
+    if known.returning && plan.state == Some(State::Wired) {
         app.ledger.footprints.mended(key).await?;
     }
     contribute(app, &plan).await?;
     let carried_out = plan.steps.is_empty() && plan.held_rules.is_none();
     if carried_out && plan.state.is_some_and(State::is_wired) {
         let word = &known.word;
-        app.ledger.decisions.use_up(key, &word.approved, now).await?;
+        app.ledger.decisions.use_up(key, &word.approved, known.now).await?;
     }
     let applied = apply(&app.arm, &app.ledger, app.clock.as_ref(), lease, &plan, &[], deadline).await?;
     let mut report = report(&plan, &applied, &running);
@@ -151,16 +148,6 @@ pub(super) async fn look(
 async fn is_being_left(app: &App, key: &str, footprint: &Footprint) -> Result<bool, Failure> {
     let others = app.ledger.footprints.others(key, &footprint.vnets()).await?;
     Ok(others.iter().any(|other| other.leaving_since.is_some()))
-}
-
-/// The hub that serves the cluster's region, by its name in the configuration; of a cluster that was not found, the hubs in its
-/// footprint.
-fn hubs_of(config: &Config, estate: &Estate, id: &ResourceId, kept: Option<&Kept>) -> BTreeSet<String> {
-    if let Some(cluster) = estate.cluster(id) {
-        let hub = config.hub_for_location(cluster.location());
-        return hub.map(|(name, _)| name.to_owned()).into_iter().collect();
-    }
-    kept.map(|kept| kept.footprint.hubs()).unwrap_or_default()
 }
 
 /// Keeps what the cluster needs, and asks for the hub's work if that is news or still not in force.

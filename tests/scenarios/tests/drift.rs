@@ -121,7 +121,7 @@ async fn a_cluster_that_was_never_wired_is_new_and_has_not_drifted() {
     assert_eq!(said.exit, 0, "{}", said.stdout);
     assert!(
         said.stdout
-            .ends_with("differ from what they should be; 1 were never wired\n"),
+            .ends_with("differ from what they should be; 1 not on the hub\n"),
         "{}",
         said.stdout
     );

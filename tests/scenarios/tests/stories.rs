@@ -31,6 +31,7 @@ stories! {
     azure_has_a_bad_day
     cluster_deleted
     dead_letters
+    drift_beyond_fields
     drift_by_hand
     drift_on_the_timer
     drift_report
@@ -38,6 +39,7 @@ stories! {
     first_cluster
     forged_events
     group_deleted
+    ingress_address_goes_on
     ingress_managed
     ingress_provided
     killed_handler
@@ -49,6 +51,7 @@ stories! {
     offboarded_cluster
     older_than_installation
     pause_and_resume
+    plan_of_leaving
     replayed_event
     rights_settle
     service_principal

@@ -219,17 +219,20 @@ async fn a_cluster_that_is_there_again_between_the_looks_stays_wired() {
     let mut rig = Rig::new(1).await;
     let clusters = rig.wire_clusters(1).await;
     let before = documents(&rig);
-    rig.azure.lock().inject(Fault {
-        method: Some(Method::GET),
-        path_contains: format!("/managedClusters/{}", clusters[0].spec.name),
-        nth: 1,
-        effect: FaultEffect::Answer {
-            status: 404,
-            code: "ResourceNotFound".to_owned(),
-            message: "The Resource was not found, for a moment.".to_owned(),
-            retry_after: None,
-        },
-    });
+    // Both reads of one look miss it.
+    for nth in [1, 2] {
+        rig.azure.lock().inject(Fault {
+            method: Some(Method::GET),
+            path_contains: format!("/managedClusters/{}", clusters[0].spec.name),
+            nth,
+            effect: FaultEffect::Answer {
+                status: 404,
+                code: "ResourceNotFound".to_owned(),
+                message: "The Resource was not found, for a moment.".to_owned(),
+                retry_after: None,
+            },
+        });
+    }
     let creation = rig.creation_of(&clusters[0]);
     rig.send_event(&creation);
     rig.run_for(MINUTES).await;

@@ -6,7 +6,9 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::{Farewell, State, Unwiring, Wait};
 use crate::estate::Absence;
+use crate::finding::Finding;
 
 /// How far two looks that both miss a cluster must lie apart to prove that it is gone.
 pub const APART: Duration = Duration::minutes(10);
@@ -65,6 +67,26 @@ pub fn gone(absence: Option<Absence>, seen: &Sightings) -> Gone {
         };
     }
     Gone::Doubtful { until: first + APART }
+}
+
+impl Unwiring {
+    /// What would be done if the cluster were proven to be gone: nothing of it may be done before `wait` has ended.
+    #[must_use]
+    pub fn doubted(mut self, wait: Wait, finding: Option<Finding>) -> Self {
+        // Nobody writes the rules meanwhile, so nobody looks whether they are written.
+        self.rules.values_mut().for_each(|farewell| *farewell = Farewell::Stays);
+        self.plan.waits.retain(|wait| *wait != Wait::RulesGone);
+        for step in &mut self.plan.steps {
+            step.waits.retain(|wait| *wait != Wait::RulesGone);
+        }
+        self.plan.findings.extend(finding);
+        self.plan.state = Some(State::Offboarding);
+        Self {
+            plan: self.plan.behind(wait),
+            done: false,
+            ..self
+        }
+    }
 }
 
 fn text(at: OffsetDateTime) -> String {

@@ -199,13 +199,21 @@ impl Plan {
         }
     }
 
-    /// The plan of a subject whose hub is paused: the same steps, and none of them may be written.
+    /// The plan of a cluster that is off its hub and of which nothing is left.
     #[must_use]
-    pub fn paused(mut self) -> Self {
+    pub fn of_offboarded(estate: &Estate, cluster: &ResourceId) -> Self {
+        let mut plan = Self::empty(cluster.key());
+        plan.state = Some(State::Offboarded);
+        plan.seal(estate)
+    }
+
+    /// The same steps, none of which may be written before `wait` has ended.
+    #[must_use]
+    pub fn behind(mut self, wait: Wait) -> Self {
         for step in &mut self.steps {
-            step.waits.push(Wait::Paused);
+            step.waits.push(wait.clone());
         }
-        self.waits.push(Wait::Paused);
+        self.waits.push(wait);
         self.waits.sort();
         self.waits.dedup();
         self.id = String::new();
