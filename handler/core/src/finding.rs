@@ -76,6 +76,8 @@ pub enum Code {
     LivePublicInbound,
     /// The address that inbound traffic is to be led to is no live frontend of the cluster.
     IngressTargetGone,
+    /// A security group of the nodes drops what the firewall leads in: the source ranges of a service lack its address.
+    IngressSourceRanges,
     /// Addresses are reserved, and nobody may come in.
     IngressClosed,
     /// No address of the firewall is free for the cluster's inbound traffic.

@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use hubward_core::blueprint::{Contribution, Reservations, Reserved, application_address_id, application_group_id};
+use hubward_core::estate::{Listing, Subject, wanted_lists};
 use hubward_core::finding::{Code, Finding};
 use hubward_core::ids::ResourceId;
 use hubward_core::plan::{Acceptance, AcceptedLoss, Method, Plan, State, Wait, after, plan_hub, plan_spoke};
@@ -451,6 +452,56 @@ fn a_security_group_that_lets_nobody_in_refuses_the_switch() {
     let plan = world.plan(&shop());
     assert_eq!(plan.state, Some(State::Failed), "{plan}");
     insta::assert_snapshot!(finding(&plan, Code::PlanRefused).message, @"step switch-nodes would lower REACH of shop: broken: 198.51.100.9:443/TCP (clients -> the security group nodes-nsg lets nobody on the internet in, and 203.0.113.10 is there)");
+}
+
+#[test]
+fn source_ranges_that_lack_the_egress_address_are_found_on_the_nodes_interfaces() {
+    let mut world = ready(OPEN, 1);
+    let own = application_address_id(&world.config, &shop());
+    world.wire(&shop());
+    world.serve_at("a", "shop", "own", &own, &[443]);
+    world.guard_interfaces("a", "shop", "192.0.2.0/24");
+    let plan = world.plan(&shop());
+    assert!(
+        matches!(plan.proof.as_ref().unwrap().reach, Judgement::Broken { .. }),
+        "{plan}"
+    );
+    insta::assert_snapshot!(finding(&plan, Code::IngressSourceRanges).message, @"what the firewall leads to 198.51.100.9:443/TCP of shop comes from 203.0.113.10 and is dropped: the security group aks-agentpool-12345678-nsg lets nobody on the internet in, and 203.0.113.10 is there");
+    insta::assert_snapshot!(finding(&plan, Code::IngressSourceRanges).help, @"Add 203.0.113.10/32 to loadBalancerSourceRanges of the service.");
+    world.guard_interfaces("a", "shop", "203.0.113.10");
+    let plan = world.plan(&shop());
+    assert!(plan.proof.as_ref().unwrap().reach.holds(), "{plan}");
+    assert!(!codes(&plan).contains(&Code::IngressSourceRanges), "{plan}");
+}
+
+#[test]
+fn interface_groups_that_were_not_read_leave_it_open_whether_clients_get_in() {
+    let mut world = ready(EVERYBODY, 1);
+    let own = application_address_id(&world.config, &shop());
+    world.wire(&shop());
+    world.serve_at("a", "shop", "own", &own, &[443]);
+    let mut unlisted = hubward_core::estate::Estate::default();
+    for (id, snapshot) in world.estate.iter() {
+        unlisted.insert(id.clone(), snapshot.body.clone(), snapshot.read_at);
+    }
+    world.estate = unlisted;
+    let subject = Subject::Spoke { cluster: shop() };
+    let wanted = wanted_lists(&world.estate, &world.config, &subject);
+    let view = world.estate.cluster(&shop()).unwrap();
+    assert!(wanted.contains(&Listing::of_interfaces(&view).unwrap()), "{wanted:?}");
+    let plan = world.plan(&shop());
+    assert!(matches!(plan.proof.unwrap().reach, Judgement::Unknown { .. }));
+}
+
+#[test]
+fn an_application_address_whose_service_names_its_clients_is_replaced_by_dnat_for_them() {
+    for (sender, asked) in [("192.0.2.0/25", 0), ("192.0.2.0/23", 1)] {
+        let mut world = ready(OPEN, 1);
+        let own = application_address_id(&world.config, &shop());
+        world.serve_at("a", "shop", "own", &own, &[443]);
+        world.guard_interfaces("a", "shop", sender);
+        assert_eq!(world.plan(&shop()).asks.len(), asked, "{sender}");
+    }
 }
 
 #[test]

@@ -229,6 +229,28 @@ async fn a_subscription_that_takes_no_public_address_keeps_no_cluster_from_leavi
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn reach_does_not_hold_while_the_nodes_own_security_group_drops_what_is_led_in() {
+    let mut rig = Rig::with(provided(1, 2)).await;
+    let clusters = rig.wire_clusters(1).await;
+    let cluster = &clusters[0];
+    let own = application_address(&rig);
+    let mut exposure = Exposure::at("web", &[443], &own);
+    exposure.source_ranges = vec!["192.0.2.0/24".to_owned()];
+    serve(&mut rig, cluster, &exposure);
+    assert!(walk(&rig, CLIENT, ingress(1), 443).is_err());
+    tag(&mut rig, cluster, "touched", "yes");
+    rig.run_for(Duration::from_secs(600)).await;
+    let report = rig.report(&cluster.key).await.unwrap();
+    assert!(!report.proof.as_ref().unwrap().reach.holds(), "{report:#?}");
+    let told = report
+        .findings
+        .iter()
+        .find(|f| f.code.text() == "ingress_source_ranges");
+    let help = &told.unwrap_or_else(|| panic!("{report:#?}")).help;
+    assert!(help.contains(&rig.egress_address().to_string()), "{help}");
+}
+
 fn provided(seed: u64, addresses: u8) -> Setup {
     let world = World::one_hub().with_ingress_addresses(addresses);
     opened(Setup {

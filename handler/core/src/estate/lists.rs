@@ -20,9 +20,26 @@ pub enum Listing {
         /// The principal's object id, a GUID.
         principal: String,
     },
+    /// The security groups of a resource group: AKS puts one of its own, under a name that nobody can foresee, on the interfaces of
+    /// the nodes.
+    SecurityGroups {
+        /// The subscription's id.
+        subscription: String,
+        /// The resource group's name.
+        group: String,
+    },
 }
 
 impl Listing {
+    /// The security groups on the interfaces of the cluster's nodes; `None` while AKS has not named the group it keeps them in.
+    #[must_use]
+    pub fn of_interfaces(cluster: &ClusterView<'_>) -> Option<Self> {
+        Some(Self::SecurityGroups {
+            subscription: cluster.id()?.subscription().to_ascii_lowercase(),
+            group: cluster.node_resource_group()?.to_ascii_lowercase(),
+        })
+    }
+
     /// The path to list, without a query.
     #[must_use]
     pub fn path(&self) -> String {
@@ -33,6 +50,9 @@ impl Listing {
             Self::RoleAssignments { subscription, .. } => {
                 format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleAssignments")
             }
+            Self::SecurityGroups { subscription, group } => format!(
+                "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/networkSecurityGroups"
+            ),
         }
     }
 
@@ -40,7 +60,7 @@ impl Listing {
     #[must_use]
     pub fn filter(&self) -> Option<String> {
         match self {
-            Self::Clusters { .. } => None,
+            Self::Clusters { .. } | Self::SecurityGroups { .. } => None,
             Self::RoleAssignments { principal, .. } => Some(format!("principalId eq '{principal}'")),
         }
     }
@@ -51,6 +71,7 @@ impl Listing {
         api_version_of(match self {
             Self::Clusters { .. } => Kind::ManagedCluster,
             Self::RoleAssignments { .. } => Kind::RoleAssignment,
+            Self::SecurityGroups { .. } => Kind::NetworkSecurityGroup,
         })
     }
 }
@@ -68,7 +89,7 @@ impl Estate {
                     }
                 }
             }
-            Listing::RoleAssignments { .. } => {
+            Listing::RoleAssignments { .. } | Listing::SecurityGroups { .. } => {
                 kept = items;
                 // Azure promises no order.
                 kept.sort_by_key(Value::to_string);
@@ -92,6 +113,12 @@ impl Estate {
         };
         let items = self.lists.get(&listing)?;
         Some(items.iter().map(RoleAssignmentView::new).collect())
+    }
+
+    /// The security groups on the interfaces of the cluster's nodes, or `None` if they were not listed.
+    #[must_use]
+    pub fn interface_groups(&self, cluster: &ClusterView<'_>) -> Option<&[Value]> {
+        self.lists.get(&Listing::of_interfaces(cluster)?).map(Vec::as_slice)
     }
 
     /// The lists that were read, in order, with what was kept of each.

@@ -188,7 +188,7 @@ pub(crate) fn ingress_addresses_ahead(attached: &[ResourceId], config: &Config, 
 #[must_use]
 pub fn wanted_lists(estate: &Estate, config: &Config, subject: &Subject) -> BTreeSet<Listing> {
     let mut wanted = BTreeSet::new();
-    let clusters = |subscription: &str| Listing::Clusters {
+    let all_of = |subscription: &str| Listing::Clusters {
         subscription: subscription.to_owned(),
     };
     match subject {
@@ -196,21 +196,31 @@ pub fn wanted_lists(estate: &Estate, config: &Config, subject: &Subject) -> BTre
             if let Some(cluster) = estate.cluster(id) {
                 let known = cluster.subnets().iter().any(|subnet| estate.subnet(subnet).is_some());
                 if known && !blueprint::is_led(estate, config, &cluster) {
-                    wanted.insert(clusters(id.subscription()));
+                    wanted.insert(all_of(id.subscription()));
                 }
                 wanted.extend(blueprint::lists_of_rights(config, id, &cluster));
+                let nearby = clusters(estate).map(|(_, other)| other);
+                let serving = nearby.filter(|other| shares_network(&cluster, other) && serves(estate, other));
+                wanted.extend(serving.filter_map(|other| Listing::of_interfaces(&other)));
             }
         }
         // AKS takes only networks of the cluster's own subscription.
         Subject::Offboard { footprint } => {
             if footprint.vnets().iter().any(|vnet| estate.vnet(vnet).is_some()) {
-                wanted.insert(clusters(footprint.cluster.subscription()));
+                wanted.insert(all_of(footprint.cluster.subscription()));
             }
         }
         Subject::Hub { .. } => {}
     }
     wanted.retain(|listing| !estate.has_listed(listing));
     wanted
+}
+
+/// True if a load balancer of the cluster that was read serves somebody.
+fn serves(estate: &Estate, cluster: &ClusterView<'_>) -> bool {
+    let balancers = [cluster.load_balancer_id(), cluster.internal_balancer_id()];
+    let mut read = balancers.into_iter().flatten().filter_map(|id| estate.balancer(&id));
+    read.any(|balancer| balancer.frontends().iter().any(|frontend| !frontend.ports.is_empty()))
 }
 
 /// True if a listed cluster lives in the network of the subject's cluster and belongs into the estate.

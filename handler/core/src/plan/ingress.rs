@@ -18,7 +18,7 @@ use crate::config::{Config, Hub};
 use crate::estate::{ClusterView, Estate, FrontendPort, has_failed, public_address};
 use crate::finding::{Code, Finding};
 use crate::ids::ResourceId;
-use crate::proof::leads_everybody;
+use crate::proof::{leads_everybody, stopped_at_interfaces};
 
 /// The tag by which a cluster's owner accepts that public frontends stop answering: `ADDRESS:PORT`, several with commas.
 pub const ACCEPT_INBOUND_TAG: &str = "hubward-accept-inbound";
@@ -125,6 +125,14 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
             ),
         ));
     }
+    let stopped = stopped_at_interfaces(scene.estate, scene.hub, scene.facts, &scene.cluster);
+    findings.extend(stopped.into_iter().map(|(place, source, reason)| {
+        Finding::warning(
+            Code::IngressSourceRanges,
+            format!("what the firewall leads to {place} of {name} comes from {source} and is dropped: {reason}"),
+            format!("Add {source}/32 to loadBalancerSourceRanges of the service."),
+        )
+    }));
     findings.extend(unused_address(scene, &target));
     findings
 }
@@ -224,7 +232,9 @@ fn is_replaced(scene: &Scene<'_>, frontend: &Served, port: &FrontendPort) -> boo
         .estate
         .get(&application_address_id(scene.config, scene.id))
         .and_then(public_address);
-    own.is_some() && frontend.address == own && leads_everybody(scene.estate, scene.hub, frontend, port)
+    own.is_some()
+        && frontend.address == own
+        && leads_everybody(scene.estate, scene.hub, scene.facts, &scene.cluster, frontend, port)
 }
 
 /// True if the cluster's tag or a person's decision names this port of this frontend; the tag may leave the protocol out.

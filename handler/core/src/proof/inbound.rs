@@ -14,7 +14,7 @@ use super::matching::covers;
 use super::path::obstacle;
 use super::reach::FlowVerdict;
 use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
-use super::security::{Arrival, inbound_verdict};
+use super::security::{Arrival, admitted, inbound_verdict, interface_verdict};
 use crate::blueprint::{HubFacts, Served, all_frontends};
 use crate::config::Hub;
 use crate::estate::{ClusterView, DnatRule, Estate, FrontendPort, dnat_rules, text, unsettled};
@@ -33,7 +33,7 @@ pub(crate) fn inbound_flows(
     judged(estate, hub, facts, cluster, |way_in, frontend, port| {
         let flow = |verdict| FlowVerdict::inbound(frontend.at(port), Vec::new(), verdict);
         let through = way_in.through_firewall(frontend, port).map(|(_, verdict)| {
-            let all = is_led || !frontend.public || leads_everybody(estate, hub, frontend, port);
+            let all = is_led || !frontend.public || leads_everybody(estate, hub, facts, cluster, frontend, port);
             if all { flow(verdict) } else { flow(verdict).of_some() }
         });
         let direct = frontend.public.then(|| flow(way_in.direct()));
@@ -53,11 +53,11 @@ pub(super) fn led_in(estate: &Estate, hub: &Hub, facts: &HubFacts, cluster: &Clu
 }
 
 /// What `judge` says of each port of each frontend. Most clusters serve nobody, and for them no rule is read.
-fn judged(
-    estate: &Estate,
-    hub: &Hub,
-    facts: &HubFacts,
-    cluster: &ClusterView<'_>,
+fn judged<'a>(
+    estate: &'a Estate,
+    hub: &'a Hub,
+    facts: &'a HubFacts,
+    cluster: &ClusterView<'a>,
     judge: impl Fn(&WayIn<'_>, &Served, &FrontendPort) -> Option<FlowVerdict>,
 ) -> Vec<FlowVerdict> {
     let frontends = all_frontends(estate, cluster);
@@ -73,11 +73,28 @@ fn judged(
 }
 
 /// True if everybody whom this port of the frontend answers is let in by DNAT rules that are in force.
-pub(crate) fn leads_everybody(estate: &Estate, hub: &Hub, frontend: &Served, port: &FrontendPort) -> bool {
+pub(crate) fn leads_everybody(
+    estate: &Estate,
+    hub: &Hub,
+    facts: &HubFacts,
+    cluster: &ClusterView<'_>,
+    frontend: &Served,
+    port: &FrontendPort,
+) -> bool {
+    let Some(target) = frontend.address else { return false };
     let in_force = dnat_rules(estate, hub).into_iter().filter(|rule| {
         leads_to(rule, frontend, port) && unsettled(rule.document).is_none() && is_attached(estate, hub, rule)
     });
-    let_in_by(in_force.map(|rule| rule.body)).hold(&Addresses::all())
+    let answered = match admitted(estate, cluster, target, port) {
+        // The firewall's own address is among the source ranges for what it leads in; what leaves by it keeps its answer.
+        Some(ranges) => Addresses::of(
+            ranges
+                .into_iter()
+                .filter(|range| *range != (facts.egress_ip, facts.egress_ip)),
+        ),
+        None => Addresses::all(),
+    };
+    let_in_by(in_force.map(|rule| rule.body)).hold(&answered)
 }
 
 fn leads_to(rule: &DnatRule<'_>, frontend: &Served, port: &FrontendPort) -> bool {
@@ -103,8 +120,47 @@ fn is_attached(estate: &Estate, hub: &Hub, rule: &DnatRule<'_>) -> bool {
     })
 }
 
+/// What is led in and then stopped by a group on the nodes' interfaces: the frontend, the source that the firewall gives the
+/// packets, and the reason.
+pub(crate) fn stopped_at_interfaces(
+    estate: &Estate,
+    hub: &Hub,
+    facts: &HubFacts,
+    cluster: &ClusterView<'_>,
+) -> Vec<(String, Ipv4Addr, String)> {
+    let rules = dnat_rules(estate, hub);
+    let mut stopped = Vec::new();
+    for frontend in all_frontends(estate, cluster) {
+        for port in &frontend.ports {
+            let led = rules.iter().any(|rule| leads_to(rule, &frontend, port));
+            let Some(packet) = arrival(facts, &frontend, port).filter(|_| led) else {
+                continue;
+            };
+            if let Verdict::Stopped(reason) = interface_verdict(estate, cluster, &packet) {
+                stopped.push((frontend.at(port), packet.source, reason));
+            }
+        }
+    }
+    stopped
+}
+
+/// What the firewall sends to a frontend.
+fn arrival<'a>(facts: &HubFacts, frontend: &Served, port: &'a FrontendPort) -> Option<Arrival<'a>> {
+    Some(Arrival {
+        source: if frontend.public {
+            facts.egress_ip
+        } else {
+            facts.firewall_ip
+        },
+        from_internet: frontend.public,
+        target: frontend.address?,
+        port,
+    })
+}
+
 /// What the way in depends on beside the frontend.
 struct WayIn<'a> {
+    cluster: ClusterView<'a>,
     estate: &'a Estate,
     hub: &'a Hub,
     facts: &'a HubFacts,
@@ -114,12 +170,13 @@ struct WayIn<'a> {
 }
 
 impl<'a> WayIn<'a> {
-    fn of(estate: &'a Estate, hub: &'a Hub, facts: &'a HubFacts, cluster: &ClusterView<'_>) -> Self {
+    fn of(estate: &'a Estate, hub: &'a Hub, facts: &'a HubFacts, cluster: &ClusterView<'a>) -> Self {
         let subnets = cluster.subnets().into_iter().map(|id| {
             let cut = routes_of(estate, &id);
             (id, cut)
         });
         Self {
+            cluster: *cluster,
             estate,
             hub,
             facts,
@@ -166,19 +223,23 @@ impl<'a> WayIn<'a> {
         if let Some(denied) = self.firewall.denies_translated(rule.body, target, port) {
             return denied;
         }
-        let (source, back) = if frontend.public {
-            (self.facts.egress_ip, self.back_to_egress())
+        let back = if frontend.public {
+            self.back_to_egress()
         } else {
-            (self.facts.firewall_ip, self.back_to_firewall())
+            self.back_to_firewall()
         };
-        let packet = Arrival {
-            source,
-            from_internet: frontend.public,
-            target,
-            port,
+        let Some(packet) = arrival(self.facts, frontend, port) else {
+            return back;
         };
-        let guarded = self.worst(|id, _| inbound_verdict(self.estate, id, &packet));
-        if guarded.rank() < back.rank() { guarded } else { back }
+        let at_subnets = self.worst(|id, _| inbound_verdict(self.estate, id, &packet));
+        let at_interfaces = interface_verdict(self.estate, &self.cluster, &packet);
+        // Of equal ones the first is taken.
+        let all = [back, at_subnets, at_interfaces];
+        let worst = all.iter().map(Verdict::rank).min();
+        let mut named = all.into_iter().filter(|verdict| Some(verdict.rank()) == worst);
+        named
+            .next()
+            .unwrap_or_else(|| Verdict::Unsure("nothing was judged".to_owned()))
     }
 
     /// Replies of a public frontend must leave on the load balancer's own connection: by a route to the internet.

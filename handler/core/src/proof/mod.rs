@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 pub use egress::egress;
 pub use firewall::{Firewall, Flow, Verdict};
-pub(crate) use inbound::{inbound_flows, leads_everybody};
+pub(crate) use inbound::{inbound_flows, leads_everybody, stopped_at_interfaces};
 pub(crate) use matching::covers;
 pub(crate) use path::obstacle;
 pub use reach::reach;

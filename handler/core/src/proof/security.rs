@@ -2,7 +2,8 @@
 //!
 //! The default rules let all outbound traffic through (virtual-network network-security-groups-overview.md,
 //! AllowInternetOutBound); only rules of the group's own can deny it. Those are found and named, and not judged. Inbound the
-//! defaults let private networks in and the internet not, so there the rules are asked one by one.
+//! defaults let private networks in and the internet not, so there the rules are asked one by one: those of the subnet's group
+//! and of the group that AKS puts on the nodes' interfaces, which has the source ranges of services.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use super::Verdict;
 use super::matching::address_range;
 use super::routes::is_private_range;
-use crate::estate::{Estate, FrontendPort, SubnetView, strings, text};
+use crate::estate::{ClusterView, Estate, FrontendPort, SubnetView, strings, text};
 use crate::ids::ResourceId;
 
 /// Why it cannot be said what the subnet's security group lets out; `None` if it denies nothing.
@@ -52,23 +53,65 @@ pub(super) struct Arrival<'a> {
 /// What the security group of a subnet does with packets from a load balancer. By its defaults it lets in what comes from the
 /// network and its peers, and denies what comes from the internet.
 pub(super) fn inbound_verdict(estate: &Estate, subnet: &ResourceId, packet: &Arrival<'_>) -> Verdict {
-    let source = packet.source;
     let Some(id) = estate.subnet(subnet).and_then(|s| s.security_group()) else {
         return Verdict::Allowed("no security group".to_owned());
     };
     let Some(group) = estate.get(&id) else {
         return Verdict::Unsure(format!("the security group {id} was not read"));
     };
+    group_verdict(group, id.name(), packet)
+}
+
+/// What the security groups on the interfaces of the cluster's nodes do with the packet.
+pub(super) fn interface_verdict(estate: &Estate, cluster: &ClusterView<'_>, packet: &Arrival<'_>) -> Verdict {
+    let Some(groups) = estate.interface_groups(cluster) else {
+        return Verdict::Unsure("the security groups of the nodes' interfaces were not read".to_owned());
+    };
+    groups
+        .iter()
+        .map(|group| group_verdict(group, text(group, "/name").unwrap_or("(without name)"), packet))
+        .min_by_key(Verdict::rank)
+        .unwrap_or_else(|| Verdict::Allowed("no security group".to_owned()))
+}
+
+/// The senders that the groups on the nodes' interfaces may let in to a port of a frontend, at most; `None` if those are not
+/// listed, and so may be everybody.
+pub(super) fn admitted(
+    estate: &Estate,
+    cluster: &ClusterView<'_>,
+    target: Ipv4Addr,
+    port: &FrontendPort,
+) -> Option<Vec<(Ipv4Addr, Ipv4Addr)>> {
+    let inside = |text: &&str| {
+        ["VirtualNetwork", "AzureLoadBalancer"]
+            .iter()
+            .any(|tag| tag.eq_ignore_ascii_case(text))
+    };
+    let mut ranges = Vec::new();
+    for rule in estate.interface_groups(cluster)?.iter().flat_map(inbound_rules) {
+        if is(rule, "/properties/access", "Allow") && aimed(rule, target, port) != Some(false) {
+            let senders = both(rule, "sourceAddressPrefix", "sourceAddressPrefixes");
+            for sender in senders.iter().filter(|text| !inside(text)) {
+                ranges.push(address_range(sender)?);
+            }
+        }
+    }
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+fn inbound_rules(group: &Value) -> Vec<&Value> {
     let rules = group.pointer("/properties/securityRules").and_then(Value::as_array);
-    let mut inbound: Vec<&Value> = rules
-        .into_iter()
-        .flatten()
-        .filter(|rule| is(rule, "/properties/direction", "Inbound"))
-        .collect();
+    let inbound = |rule: &&Value| is(rule, "/properties/direction", "Inbound");
+    rules.into_iter().flatten().filter(inbound).collect()
+}
+
+fn group_verdict(group: &Value, group_name: &str, packet: &Arrival<'_>) -> Verdict {
+    let source = packet.source;
+    let mut inbound = inbound_rules(group);
     inbound.sort_by_key(|rule| rule.pointer("/properties/priority").and_then(Value::as_u64));
     for rule in inbound {
         let name = text(rule, "/name").unwrap_or("(without name)");
-        let label = format!("rule {name} of the security group {}", id.name());
+        let label = format!("rule {name} of the security group {group_name}");
         let allows = is(rule, "/properties/access", "Allow");
         match (met(rule, packet), allows) {
             (Some(false), _) => {}
@@ -79,8 +122,7 @@ pub(super) fn inbound_verdict(estate: &Estate, subnet: &ResourceId, packet: &Arr
     }
     if packet.from_internet {
         return Verdict::Stopped(format!(
-            "the security group {} lets nobody on the internet in, and {source} is there",
-            id.name()
+            "the security group {group_name} lets nobody on the internet in, and {source} is there"
         ));
     }
     Verdict::Allowed("AllowVnetInBound".to_owned())
@@ -88,20 +130,29 @@ pub(super) fn inbound_verdict(estate: &Estate, subnet: &ResourceId, packet: &Arr
 
 /// Whether an inbound rule takes the packet; `None` if that cannot be said.
 fn met(rule: &Value, packet: &Arrival<'_>) -> Option<bool> {
+    let senders = both(rule, "sourceAddressPrefix", "sourceAddressPrefixes");
+    let from = any(&senders, |text| from_sender(text, packet));
+    match (from, aimed(rule, packet.target, packet.port)) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// Whether an inbound rule is about this port of this address, whoever sends; `None` if that cannot be said.
+fn aimed(rule: &Value, target: Ipv4Addr, port: &FrontendPort) -> Option<bool> {
     let protocol = text(rule, "/properties/protocol").unwrap_or("*");
-    let all = packet.port.protocol == "ALL";
-    if protocol != "*" && !all && !protocol.eq_ignore_ascii_case(&packet.port.protocol) {
+    let all = port.protocol == "ALL";
+    if protocol != "*" && !all && !protocol.eq_ignore_ascii_case(&port.protocol) {
         return Some(false);
     }
-    let senders = both(rule, "sourceAddressPrefix", "sourceAddressPrefixes");
     let ports = both(rule, "destinationPortRange", "destinationPortRanges");
     let targets = both(rule, "destinationAddressPrefix", "destinationAddressPrefixes");
-    let from = any(&senders, |text| from_sender(text, packet));
-    let to = any(&ports, |text| to_port(text, packet.port.port));
-    let at = any(&targets, |text| at_target(text, packet.target));
-    match (from, to, at) {
-        (Some(false), _, _) | (_, Some(false), _) | (_, _, Some(false)) => Some(false),
-        (Some(true), Some(true), Some(true)) if protocol == "*" || !all => Some(true),
+    let to = any(&ports, |text| to_port(text, port.port));
+    let at = any(&targets, |text| at_target(text, target));
+    match (to, at) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) if protocol == "*" || !all => Some(true),
         _ => None,
     }
 }

@@ -137,7 +137,26 @@ impl World {
         let balancer = load_balancer(spoke, name);
         self.put(&balancer, documents::load_balancer(&balancer));
         self.assigned_to(&documents::principal(name), Vec::new());
+        self.guard_interfaces(spoke, name, "*");
         self
+    }
+
+    /// The group on the interfaces of the cluster's nodes lets in whom `sender` names, and of the rest the networks.
+    pub fn guard_interfaces(&mut self, spoke: &str, name: &str, sender: &str) {
+        let group = id(
+            &documents::node_group(spoke, name),
+            "networkSecurityGroups/aks-agentpool-12345678-nsg",
+        );
+        let mut body = documents::security_group(&group);
+        let rule = &mut body["properties"]["securityRules"][0]["properties"];
+        rule["access"] = json!("Allow");
+        rule["sourceAddressPrefix"] = json!(sender);
+        let listing = self
+            .estate
+            .cluster(&cluster_id(spoke, name))
+            .and_then(|c| Listing::of_interfaces(&c));
+        let subject = Subject::Spoke { cluster: shop() };
+        self.estate.insert_list(&subject, listing.unwrap(), vec![body], READ);
     }
 
     /// Attaches further addresses to the firewall: 203.0.113.31 and on, `hub-ingress-1` and on.
