@@ -5,6 +5,10 @@
 //! block right after it its transcript. In what is expected `...` stands for what differs from run to run or was left out: within
 //! a line for any text, alone on a line for any lines.
 #![cfg(all(feature = "local", unix))]
+#![allow(
+    clippy::expect_used,
+    reason = "what is missing in a function of a test fails the test"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

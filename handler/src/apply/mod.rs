@@ -129,7 +129,9 @@ pub async fn apply(
                                     error: source,
                                 });
                             }
-                            error => stopped = stopped.or(Some(error)),
+                            error @ (ApplyError::Arm { .. } | ApplyError::Ledger(_)) => {
+                                stopped = stopped.or(Some(error))
+                            }
                         }
                         continue;
                     }

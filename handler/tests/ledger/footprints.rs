@@ -124,10 +124,24 @@ async fn a_key_remembers_a_deletion_and_the_first_look_that_missed_the_cluster_u
     assert_eq!(told().await, (None, None));
     assert_eq!((lease.delete_seen_at, lease.absent_since), (None, None));
     // An event that came while the look went on is not taken back by what it saw before.
-    keys.request_deleted(WorkKind::Offboard, CLUSTER, "event 2", later(7))
+    let news = START - Duration::from_secs(60);
+    keys.request_deleted(WorkKind::Offboard, CLUSTER, "event 2", news)
         .await
         .unwrap();
     keys.saw(&mut lease, false, later(8)).await.unwrap();
     keys.saw(&mut lease, true, later(8)).await.unwrap();
-    assert_eq!(told().await.0, Some(later(7)));
+    assert_eq!(told().await.0, Some(news));
+}
+
+#[tokio::test]
+async fn an_event_from_times_to_come_counts_as_one_of_now() {
+    let bench = Bench::new().await;
+    let keys = &bench.ledger.keys;
+    let future = START + Duration::from_secs(400 * 24 * 3600);
+    keys.request_deleted(WorkKind::Offboard, CLUSTER, "event", future)
+        .await
+        .unwrap();
+    let document = keys.get(CLUSTER).await.unwrap().unwrap();
+    let noted = document.delete_seen_at.unwrap();
+    assert!(noted < START + Duration::from_secs(60), "{noted}");
 }

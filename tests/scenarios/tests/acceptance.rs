@@ -99,6 +99,33 @@ fn the_readme_claims_only_what_tests_run_checks() {
 }
 
 #[test]
+fn every_sentence_of_the_readme_with_a_measure_names_its_test() {
+    const MEASURES: [&str; 10] = [
+        "s", "seconds", "minutes", "hours", "MB", "GiB", "writes", "reads", "clusters", "%",
+    ];
+    let house = House::open();
+    let readme = house.read("README.md");
+    let prose: Vec<&str> = readme.split("```").step_by(2).collect();
+    let prose = prose.join(" ");
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let measures = |sentence: &str| {
+        let words: Vec<&str> = sentence.split_whitespace().collect();
+        let unit = |word: &str| MEASURES.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
+        words.windows(2).any(|pair| is_number(pair[0]) && unit(pair[1]))
+    };
+    let sentences = prose.split(". ").flat_map(|part| part.split('|'));
+    let wrong: Vec<String> = sentences
+        .filter(|sentence| measures(sentence))
+        .filter(|sentence| {
+            let mut names = sentence.split('`').skip(1).step_by(2);
+            !names.any(|name| house.unshown(&format!("`{name}`")).is_empty())
+        })
+        .map(str::to_owned)
+        .collect();
+    assert!(wrong.is_empty(), "the README measures what no test holds: {wrong:#?}");
+}
+
+#[test]
 fn every_path_that_the_readme_names_exists() {
     let house = House::open();
     let readme = house.read("README.md");

@@ -1,5 +1,11 @@
 //! Drift: each field that is ours, changed by hand, is told with old and new and put right, and nothing else is written.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what is missing in a function of a test fails the test"
+)]
+
 use hubward::cli::{Said, command};
 use hubward::work::HubReport;
 use scenarios::{Cluster, Rig, Setup};

@@ -123,7 +123,7 @@ fn cargo_runs_locked_with_a_pinned_toolchain_and_a_licence() {
 fn the_readme_names_the_two_commands_and_each_package_the_customer_listed() {
     let readme = read(&at("README.md"));
     let first_screen: Vec<&str> = readme.lines().take(45).collect();
-    for command in ["cargo run --release -- local --clusters 1", "./tests/run"] {
+    for command in ["cargo run --release -- local", "./tests/run"] {
         assert!(
             first_screen.iter().any(|line| line.contains(command)),
             "the first screen lacks {command}"
