@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::documents::{Document, Documents, Listing, digest};
+use super::documents::{Document, Documents, digest};
 use super::error::LedgerError;
 use crate::arm::Operation;
 
@@ -111,14 +111,6 @@ impl Operations {
             })
             .await
             .map(|_| ())
-    }
-
-    /// What runs for every key, for status.
-    ///
-    /// # Errors
-    /// [`LedgerError::Storage`].
-    pub async fn all(&self) -> Result<Listing<RunningOperations>, LedgerError> {
-        self.documents.all(RunningOperations::FOLDER).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What came of a look, as it is kept for people: the state, what is waited for, findings and proofs.
 //!
-//! It decides nothing: the next look starts from Azure again. A report that cannot be written is logged and lost.
+//! It decides nothing about Azure: the next look starts from Azure again. What people may approve is what it shows, and a cluster
+//! that it calls offboarded is told so again. A look whose report cannot be written fails and is made again.
 
 use std::net::Ipv4Addr;
 

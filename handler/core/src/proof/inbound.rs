@@ -13,7 +13,7 @@ use super::firewall::Firewall;
 use super::matching::covers;
 use super::path::obstacle;
 use super::reach::FlowVerdict;
-use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
+use super::routes::{Interval, NextHop, routes_of};
 use super::security::{Arrival, admitted, inbound_verdict, interface_verdict};
 use crate::blueprint::{HubFacts, Served, all_frontends};
 use crate::config::Hub;
@@ -300,21 +300,4 @@ fn answer_astray(to: &str, interval: &Interval) -> Verdict {
             Verdict::Stopped(reason)
         }
     }
-}
-
-/// The effective routes of a subnet, or why they are not known.
-fn routes_of(estate: &Estate, id: &ResourceId) -> Result<Vec<Interval>, String> {
-    let subnet = estate
-        .subnet(id)
-        .ok_or_else(|| format!("the subnet {id} was not read"))?;
-    let vnet_id = id.parent().ok_or_else(|| format!("{id} has no virtual network"))?;
-    let vnet = estate
-        .vnet(&vnet_id)
-        .ok_or_else(|| format!("the virtual network {vnet_id} was not read"))?;
-    let attached = subnet.route_table();
-    let table = attached_table(estate, attached.as_ref())?;
-    if let Some(doubt) = doubt(&subnet, &vnet_id, &vnet, table) {
-        return Err(doubt);
-    }
-    intervals(&vnet, table).map_err(|reasons| reasons.join("; "))
 }

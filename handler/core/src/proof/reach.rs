@@ -7,7 +7,7 @@ use super::firewall::{Firewall, Flow, Verdict};
 use super::inbound::led_in;
 use super::matching::address_range;
 use super::path::{Obstacle, obstacle};
-use super::routes::{Interval, NextHop, attached_table, doubt, intervals};
+use super::routes::{Interval, NextHop, routes_of};
 use super::security::outbound_doubt;
 use crate::blueprint::{Destination, HubFacts, Requirement};
 use crate::config::Hub;
@@ -220,16 +220,8 @@ impl Way {
             .subnet(id)
             .ok_or_else(|| format!("the subnet {id} was not read"))?;
         let vnet_id = id.parent().ok_or_else(|| format!("{id} has no virtual network"))?;
-        let vnet = estate
-            .vnet(&vnet_id)
-            .ok_or_else(|| format!("the virtual network {vnet_id} was not read"))?;
-        let attached = subnet.route_table();
-        let table = attached_table(estate, attached.as_ref())?;
-        if let Some(doubt) = doubt(&subnet, &vnet_id, &vnet, table) {
-            return Err(doubt);
-        }
         Ok(Self {
-            cut: intervals(&vnet, table).map_err(|reasons| reasons.join("; "))?,
+            cut: routes_of(estate, id)?,
             firewall: facts.firewall_ip,
             return_route: facts.egress_ip,
             obstacle: obstacle(estate, hub, facts, &vnet_id, &subnet.prefixes()),

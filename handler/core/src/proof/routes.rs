@@ -256,6 +256,23 @@ fn choose(candidates: &[Candidate], address: Ipv4Addr) -> Option<&Candidate> {
         .max_by_key(|c| (c.prefix.prefix_len(), c.user))
 }
 
+/// The effective routes of a subnet, or why they are not known.
+pub(super) fn routes_of(estate: &Estate, id: &ResourceId) -> Result<Vec<Interval>, String> {
+    let subnet = estate
+        .subnet(id)
+        .ok_or_else(|| format!("the subnet {id} was not read"))?;
+    let vnet_id = id.parent().ok_or_else(|| format!("{id} has no virtual network"))?;
+    let vnet = estate
+        .vnet(&vnet_id)
+        .ok_or_else(|| format!("the virtual network {vnet_id} was not read"))?;
+    let attached = subnet.route_table();
+    let table = attached_table(estate, attached.as_ref())?;
+    if let Some(doubt) = doubt(&subnet, &vnet_id, &vnet, table) {
+        return Err(doubt);
+    }
+    intervals(&vnet, table).map_err(|reasons| reasons.join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
